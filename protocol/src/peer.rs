@@ -1,0 +1,229 @@
+//! The frames between servers, on the cluster port. A client can't express any of them: the
+//! client port decodes [`crate::ClientCommand`] only.
+//!
+//! Every frame travels in a [`PeerEnvelope`] with the epoch of its sender's view; a receiver
+//! that knows a newer one refuses it.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::client::{Ack, JoinRoomReply, RoomInfoReply, Visibility};
+use crate::error_code::ErrorBody;
+use crate::id::{ClientId, NodeId};
+use crate::message::Message;
+use crate::name::{RoomName, UserName};
+
+/// Largest cluster frame, in bytes: a join's 50 longest messages are 50 × 32 KiB.
+pub const PEER_FRAME_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Versions of the cluster plane that this build speaks.
+pub const PEER_VERSION: u32 = 1;
+
+/// A frame and the epoch under which it was sent; 0 from a sender that knows of no leader.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct PeerEnvelope {
+    /// The sender's newest epoch.
+    pub epoch: u64,
+    /// The frame.
+    pub frame: PeerFrame,
+}
+
+/// What servers say to each other. The dialling side is a follower, the accepting side the
+/// leader.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum PeerFrame {
+    /// Either way: the first frame after the handshake.
+    Hello {
+        /// Who speaks.
+        node: NodeId,
+        /// `PEER_VERSION` of the speaker.
+        version: u32,
+    },
+    /// Follower: part of the whole list of its users; `last` ends it. What is not listed is
+    /// not there.
+    Sessions {
+        /// Some of the users.
+        users: Vec<PeerUser>,
+        /// No more parts follow.
+        last: bool,
+    },
+    /// Follower: a user has a first session here.
+    SessionUp(PeerUser),
+    /// Follower: a user's last session here ended.
+    SessionDown {
+        /// Who.
+        user: UserName,
+    },
+    /// Follower: a command for the owner of a room.
+    Submit(RoomSubmit),
+    /// Follower: a direct message (or an event) for users on other servers.
+    Forward {
+        /// Whom to send what.
+        deliveries: Vec<DirectDelivery>,
+    },
+    /// Follower: how loaded it is.
+    Load {
+        /// Open client connections.
+        connections: u64,
+        /// Takes no new clients.
+        draining: bool,
+    },
+    /// Leader: answers a `Submit`.
+    Result {
+        /// The submit's number.
+        request: u64,
+        /// How it ended.
+        outcome: RoomOutcome,
+    },
+    /// Leader: the follower's users that get a room's deliveries from now on.
+    Audience {
+        /// The room.
+        room: RoomName,
+        /// They, all of them.
+        users: Vec<UserName>,
+    },
+    /// Leader: a room's delivery for the follower's part of its audience.
+    Deliver {
+        /// The room.
+        room: RoomName,
+        /// The frame.
+        delivery: Delivery,
+    },
+    /// Leader: a delivery for one user on the follower.
+    Direct(DirectDelivery),
+    /// Either way: an older epoch was refused; the newest is told.
+    StaleEpoch {
+        /// The refuser's epoch.
+        current: u64,
+    },
+    /// Either way: still there.
+    Ping,
+    /// Leader: resigns; dial the next one.
+    Goodbye,
+}
+
+/// A user with a session on the sender.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerUser {
+    /// Who.
+    pub user: UserName,
+    /// The user's rooms, for presence.
+    pub rooms: Vec<RoomName>,
+}
+
+/// A client frame, encoded once and sent to many.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Delivery {
+    /// The whole frame as clients get it, without `clientId`.
+    pub frame: Box<RawValue>,
+    /// Whose own connections get the frame with `clientId`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own: Option<OwnCopy>,
+}
+
+/// The sender's copy of a delivery.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OwnCopy {
+    /// The sender.
+    pub user: UserName,
+    /// The sender's id of the message.
+    pub client_id: ClientId,
+}
+
+/// A delivery for one user.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct DirectDelivery {
+    /// Who gets it.
+    pub to: UserName,
+    /// What.
+    pub delivery: Delivery,
+}
+
+/// A command for the owner of a room.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RoomSubmit {
+    /// The follower's number of this request; answered in `Result`.
+    pub request: u64,
+    /// The session's user.
+    pub user: UserName,
+    /// The room.
+    pub room: RoomName,
+    /// What to do.
+    pub command: RoomCommand,
+}
+
+/// What the owner of a room does.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum RoomCommand {
+    /// Appends a message.
+    #[serde(rename_all = "camelCase")]
+    Chat {
+        /// The client's id, or one that the sender's server made.
+        client_id: ClientId,
+        /// Whether the client itself chose the id.
+        acked: bool,
+        /// The text after moderation.
+        message: String,
+        /// Its format.
+        format: String,
+    },
+    /// Makes the user a member.
+    Join,
+    /// Ends the membership.
+    Leave,
+    /// Makes the room.
+    Create {
+        /// Who may join.
+        visibility: Visibility,
+        /// Its topic.
+        topic: String,
+    },
+    /// Invites another user.
+    Invite {
+        /// Who is asked in.
+        username: UserName,
+    },
+    /// Removes another member.
+    Kick {
+        /// Who is removed.
+        username: UserName,
+        /// Why.
+        #[serde(default)]
+        reason: Option<String>,
+    },
+}
+
+impl RoomCommand {
+    /// Whether doing it twice is the same as once, so that it may be sent again to a new
+    /// leader without knowing whether the old one had done it.
+    pub fn is_idempotent(&self) -> bool {
+        match self {
+            Self::Chat { .. } | Self::Join | Self::Leave | Self::Invite { .. } => true,
+            Self::Create { .. } | Self::Kick { .. } => false,
+        }
+    }
+}
+
+/// How a submitted command ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum RoomOutcome {
+    /// Stored.
+    Ack(Ack),
+    /// Joined; the recent messages, oldest first.
+    Joined {
+        /// The reply.
+        reply: JoinRoomReply,
+        /// The last messages up to `reply.last_seq`.
+        recent: Vec<Message>,
+    },
+    /// Made.
+    Created(RoomInfoReply),
+    /// Left, invited, kicked.
+    Done,
+    /// Refused, or unknown.
+    Failed(ErrorBody),
+}
