@@ -1,0 +1,1 @@
+//! In-process implementations: the soft state of the embedded mode, tests, simulation.

@@ -1,0 +1,1 @@
+//! The word tools: segmentation, popular words, the filter.
