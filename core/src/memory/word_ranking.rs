@@ -199,3 +199,6 @@ impl WordRanking for MemoryWordRanking {
         Ok(lock(&self.state).top(scope, since, n))
     }
 }
+
+#[cfg(test)]
+mod tests;
