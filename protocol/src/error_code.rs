@@ -24,7 +24,13 @@ pub struct ErrorBody {
 impl ErrorBody {
     /// A final error.
     pub fn new(code: u16, ext: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), ext: ext.into(), retryable: false, retry_after_ms: None }
+        Self {
+            code,
+            message: message.into(),
+            ext: ext.into(),
+            retryable: false,
+            retry_after_ms: None,
+        }
     }
 
     /// An error after which the same request may be sent again.
@@ -34,7 +40,11 @@ impl ErrorBody {
         message: impl Into<String>,
         retry_after_ms: u64,
     ) -> Self {
-        Self { retryable: true, retry_after_ms: Some(retry_after_ms), ..Self::new(code, ext, message) }
+        Self {
+            retryable: true,
+            retry_after_ms: Some(retry_after_ms),
+            ..Self::new(code, ext, message)
+        }
     }
 }
 
@@ -51,7 +61,10 @@ pub enum DecodeError {
     #[error("object expected")]
     ObjectExpected,
     /// Containers nested deeper than `JSON_DEPTH_MAX`.
-    #[error("the frame is nested too deeply (limit {})", crate::limits::JSON_DEPTH_MAX)]
+    #[error(
+        "the frame is nested too deeply (limit {})",
+        crate::limits::JSON_DEPTH_MAX
+    )]
     TooDeep,
     /// An object names a key twice.
     #[error("an object has the same key twice")]
@@ -78,7 +91,10 @@ pub enum DecodeError {
 impl DecodeError {
     /// An `InvalidField`.
     pub fn invalid(field: &'static str, reason: impl Into<String>) -> Self {
-        Self::InvalidField { field, reason: reason.into() }
+        Self::InvalidField {
+            field,
+            reason: reason.into(),
+        }
     }
 
     /// The string code that programs switch on.
@@ -96,7 +112,11 @@ impl DecodeError {
 
     /// The frame that the client gets.
     pub fn body(&self) -> ErrorBody {
-        let code = if *self == Self::UnknownAction { 501 } else { 400 };
+        let code = if *self == Self::UnknownAction {
+            501
+        } else {
+            400
+        };
         let message = match self {
             Self::ObjectExpected => "bad_json: object expected".to_owned(),
             other => other.to_string(),
