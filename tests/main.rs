@@ -1,1 +1,3 @@
-//! tests
+//! Every integration test, in one binary: it links once, and sees the real `antiphon`.
+
+mod configuration;

@@ -48,7 +48,7 @@ pub enum DecodeError {
         offset: usize,
     },
     /// JSON, but not an object.
-    #[error("object expected")]
+    #[error("bad_json: object expected")]
     ObjectExpected,
     /// Containers nested deeper than `JSON_DEPTH_MAX`.
     #[error("the frame is nested too deeply (limit {})", crate::limits::JSON_DEPTH_MAX)]
@@ -97,10 +97,6 @@ impl DecodeError {
     /// The frame that the client gets.
     pub fn body(&self) -> ErrorBody {
         let code = if *self == Self::UnknownAction { 501 } else { 400 };
-        let message = match self {
-            Self::ObjectExpected => "bad_json: object expected".to_owned(),
-            other => other.to_string(),
-        };
-        ErrorBody::new(code, self.ext(), message)
+        ErrorBody::new(code, self.ext(), self.to_string())
     }
 }
