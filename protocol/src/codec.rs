@@ -50,10 +50,13 @@ pub fn decode_request(text: &str) -> Result<RequestFrame, Box<RejectedFrame>> {
         None => return Err(reject(id, None, DecodeError::MissingField("action"))),
         Some(_) => return Err(reject(id, None, DecodeError::invalid("action", "a string"))),
     };
+    // An unknown action is told as such, whatever its data look like.
+    if !ClientCommand::is_known(&action) {
+        return Err(reject(id, Some(action), DecodeError::UnknownAction));
+    }
     let data = match envelope.remove("data") {
         Some(Value::Object(data)) => data,
         None if ClientCommand::needs_no_data(&action) => Map::new(),
-        None if !ClientCommand::is_known(&action) => Map::new(),
         None => return Err(reject(id, Some(action), DecodeError::MissingField("data"))),
         Some(_) => {
             return Err(reject(

@@ -116,6 +116,9 @@ pub fn parse_object(text: &str) -> Result<Map<String, Value>, DecodeError> {
 
 /// serde_json counts lines from 1 and columns in bytes.
 fn byte_offset(text: &str, error: &serde_json::Error) -> usize {
+    if error.is_eof() {
+        return text.len();
+    }
     let before: usize = text
         .split_inclusive('\n')
         .take(error.line().saturating_sub(1))
