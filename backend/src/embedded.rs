@@ -62,7 +62,9 @@ impl EmbeddedStore {
             dir: dir.to_owned(),
             source: std::io::Error::other("opening it panicked"),
         };
-        Ok(Self { store: Arc::new(opened.ok_or_else(panicked)??) })
+        Ok(Self {
+            store: Arc::new(opened.ok_or_else(panicked)??),
+        })
     }
 
     /// Accounts and resume tokens.
@@ -77,7 +79,9 @@ impl EmbeddedStore {
 
     /// The message log.
     pub fn archive(&self) -> Arc<dyn MessageArchive> {
-        Arc::new(message_archive::EmbeddedMessageArchive(Arc::clone(&self.store)))
+        Arc::new(message_archive::EmbeddedMessageArchive(Arc::clone(
+            &self.store,
+        )))
     }
 
     /// Counts the opens of this directory, durably: the base of leadership epochs.
@@ -89,7 +93,10 @@ impl EmbeddedStore {
     /// checksum of every message. What is found is told; nothing found is an empty list.
     /// Unlike other calls it may take up to an hour.
     pub async fn verify(&self) -> BackendResult<Vec<String>> {
-        self.store.readers.read_at_length("embedded.verify", message_archive::verify).await
+        self.store
+            .readers
+            .read_at_length("embedded.verify", message_archive::verify)
+            .await
     }
 
     /// Writes what is queued, copies the write-ahead log into the database and closes it.
@@ -125,9 +132,18 @@ fn start(dir: &Path) -> Result<Store, OpenError> {
     };
     let thread = std::thread::Builder::new().name("antiphon-store".to_owned());
     let spawned = thread.spawn(move || writer.run());
-    spawned.map_err(|source| OpenError::Directory { dir: dir.to_owned(), source })?;
+    spawned.map_err(|source| OpenError::Directory {
+        dir: dir.to_owned(),
+        source,
+    })?;
     let (log_id, generation) = (opened.log_id, opened.generation);
-    Ok(Store { orders, readers, health, log_id, generation })
+    Ok(Store {
+        orders,
+        readers,
+        health,
+        log_id,
+        generation,
+    })
 }
 
 impl Store {
@@ -141,11 +157,17 @@ impl Store {
         let unavailable = || BackendError::new(BackendErrorKind::Unavailable, operation);
         let unknown = || BackendError::new(BackendErrorKind::Timeout, operation);
         if let Some(error) = self.health.failure() {
-            return Err(BackendError::caused(BackendErrorKind::Unavailable, operation, error));
+            return Err(BackendError::caused(
+                BackendErrorKind::Unavailable,
+                operation,
+                error,
+            ));
         }
         let deadline = clock::now() + CALL_DEADLINE;
         let place = tokio::time::timeout_at(deadline, self.orders.reserve()).await;
-        let place = place.map_err(|_| unavailable())?.map_err(|_| unavailable())?;
+        let place = place
+            .map_err(|_| unavailable())?
+            .map_err(|_| unavailable())?;
         let (answer_tx, answer_rx) = oneshot::channel();
         place.send(Order::Write(Job::new(operation, rows, answer_tx, work)));
         let answer = tokio::time::timeout_at(deadline, answer_rx).await;

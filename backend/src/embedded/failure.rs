@@ -43,7 +43,11 @@ pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
             | rusqlite::Error::Utf8Error(..)
             | rusqlite::Error::InvalidColumnType(..)
     );
-    unreadable || matches!(code, Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
+    unreadable
+        || matches!(
+            code,
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
+        )
 }
 
 /// The same SQLite error once more, for another listener.

@@ -42,7 +42,10 @@ impl MessageArchive for EmbeddedMessageArchive {
                 return Ok(None);
             };
             let newest = query::newest(connection, id, &conversation)?;
-            Ok(newest.map(|row| Tail { seq: row.record.seq, epoch: row.record.epoch }))
+            Ok(newest.map(|row| Tail {
+                seq: row.record.seq,
+                epoch: row.record.epoch,
+            }))
         };
         self.0.read("message_archive.tail", work).await
     }
@@ -111,7 +114,9 @@ impl MessageArchive for EmbeddedMessageArchive {
     async fn direct_conversations(&self, user: &UserName) -> BackendResult<Vec<ConversationId>> {
         let user = user.clone();
         let work = move |connection: &Connection| query::direct_conversations(connection, &user);
-        self.0.read("message_archive.direct_conversations", work).await
+        self.0
+            .read("message_archive.direct_conversations", work)
+            .await
     }
 
     async fn search(
@@ -120,7 +125,9 @@ impl MessageArchive for EmbeddedMessageArchive {
         text: &str,
         limit: usize,
     ) -> BackendResult<Vec<Record>> {
-        let Some(words) = words::query(text) else { return Ok(Vec::new()) };
+        let Some(words) = words::query(text) else {
+            return Ok(Vec::new());
+        };
         let conversations = conversations.to_vec();
         let work =
             move |connection: &Connection| query::search(connection, &conversations, &words, limit);

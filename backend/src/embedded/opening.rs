@@ -99,17 +99,32 @@ pub(super) fn open(dir: &Path) -> Result<Opened, OpenError> {
     }
     check(&connection, &file)?;
     let (log_id, generation) = raise(&mut connection).map_err(|error| told(&file, error))?;
-    Ok(Opened { connection, lock, file, log_id, generation })
+    Ok(Opened {
+        connection,
+        lock,
+        file,
+        log_id,
+        generation,
+    })
 }
 
 fn lock(dir: &Path) -> Result<File, OpenError> {
-    let unusable = |source| OpenError::Directory { dir: dir.to_owned(), source };
+    let unusable = |source| OpenError::Directory {
+        dir: dir.to_owned(),
+        source,
+    };
     make_dir(dir).map_err(unusable)?;
-    let options = File::options().create(true).truncate(false).write(true).open(dir.join(LOCK_FILE));
+    let options = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(dir.join(LOCK_FILE));
     let lock = options.map_err(unusable)?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
-        Err(TryLockError::WouldBlock) => Err(OpenError::Locked { dir: dir.to_owned() }),
+        Err(TryLockError::WouldBlock) => Err(OpenError::Locked {
+            dir: dir.to_owned(),
+        }),
         Err(TryLockError::Error(source)) => Err(unusable(source)),
     }
 }
@@ -151,7 +166,10 @@ fn write_ahead(connection: &Connection, file: &Path) -> Result<(), OpenError> {
         return Ok(());
     }
     let source = format!("the file system has no write-ahead log, only mode {mode}").into();
-    Err(OpenError::Database { file: file.to_owned(), source })
+    Err(OpenError::Database {
+        file: file.to_owned(),
+        source,
+    })
 }
 
 fn make(connection: &mut Connection) -> rusqlite::Result<()> {
@@ -171,10 +189,17 @@ fn check(connection: &Connection, file: &Path) -> Result<(), OpenError> {
     if application != APPLICATION_ID || version != SCHEMA_VERSION {
         let found = format!("application {application:#x}, version {version}");
         let file = file.to_owned();
-        return Err(OpenError::Version { file, found, expected: SCHEMA_VERSION });
+        return Err(OpenError::Version {
+            file,
+            found,
+            expected: SCHEMA_VERSION,
+        });
     }
     if let Some(difference) = schema::difference(connection).map_err(told)? {
-        return Err(OpenError::Schema { file: file.to_owned(), difference });
+        return Err(OpenError::Schema {
+            file: file.to_owned(),
+            difference,
+        });
     }
     // A conversation that its index has lost would begin anew at 1, so these are looked at
     // always; they are small. The messages are looked at when there was no clean close.
@@ -186,11 +211,16 @@ fn check(connection: &Connection, file: &Path) -> Result<(), OpenError> {
     if findings.is_empty() {
         return Ok(());
     }
-    Err(OpenError::Damaged { file: file.to_owned(), report: findings.join("; ") })
+    Err(OpenError::Damaged {
+        file: file.to_owned(),
+        report: findings.join("; "),
+    })
 }
 
 fn meta(connection: &Connection, key: &str) -> rusqlite::Result<String> {
-    connection.query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get(0))
+    connection.query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| {
+        row.get(0)
+    })
 }
 
 /// Raises the generation and marks the database as in use.
@@ -200,7 +230,10 @@ fn raise(connection: &mut Connection) -> rusqlite::Result<(String, u64)> {
     let unreadable = |error: std::num::ParseIntError| {
         rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, error.into())
     };
-    let generation = meta(&transaction, "generation")?.parse::<u64>().map_err(unreadable)? + 1;
+    let generation = meta(&transaction, "generation")?
+        .parse::<u64>()
+        .map_err(unreadable)?
+        + 1;
     let update = "UPDATE meta SET value = ?2 WHERE key = ?1";
     transaction.execute(update, ("generation", generation.to_string()))?;
     transaction.execute(update, ("clean", "0"))?;
@@ -210,15 +243,23 @@ fn raise(connection: &mut Connection) -> rusqlite::Result<(String, u64)> {
 
 /// Marks the database as closed in good order.
 pub(super) fn mark_clean(connection: &Connection) -> rusqlite::Result<()> {
-    connection.execute("UPDATE meta SET value = '1' WHERE key = 'clean'", []).map(|_| ())
+    connection
+        .execute("UPDATE meta SET value = '1' WHERE key = 'clean'", [])
+        .map(|_| ())
 }
 
 /// The error of opening that stands for one of the database.
 pub(super) fn told(file: &Path, error: rusqlite::Error) -> OpenError {
     let file = file.to_owned();
     if is_damage(&error) {
-        OpenError::Damaged { file, report: error.to_string() }
+        OpenError::Damaged {
+            file,
+            report: error.to_string(),
+        }
     } else {
-        OpenError::Database { file, source: error.into() }
+        OpenError::Database {
+            file,
+            source: error.into(),
+        }
     }
 }

@@ -31,9 +31,15 @@ impl Readers {
             schema::set_up_reader(&connection)?;
             Ok(connection)
         };
-        let idle = (0..READERS).map(open).collect::<rusqlite::Result<Vec<_>>>()?;
+        let idle = (0..READERS)
+            .map(open)
+            .collect::<rusqlite::Result<Vec<_>>>()?;
         let permits = Arc::new(Semaphore::new(idle.len()));
-        Ok(Self { idle: Arc::new(Mutex::new(idle)), permits, health })
+        Ok(Self {
+            idle: Arc::new(Mutex::new(idle)),
+            permits,
+            health,
+        })
     }
 
     /// Runs `work` in one read transaction, under the deadline.
@@ -42,7 +48,8 @@ impl Readers {
         operation: &'static str,
         work: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
     ) -> BackendResult<T> {
-        self.read_until(operation, clock::now() + CALL_DEADLINE, work).await
+        self.read_until(operation, clock::now() + CALL_DEADLINE, work)
+            .await
     }
 
     /// Runs `work` in one read transaction, for as long as a check of the whole file takes.
@@ -51,7 +58,8 @@ impl Readers {
         operation: &'static str,
         work: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
     ) -> BackendResult<T> {
-        self.read_until(operation, clock::now() + CHECK_DEADLINE, work).await
+        self.read_until(operation, clock::now() + CHECK_DEADLINE, work)
+            .await
     }
 
     async fn read_until<T: Send + 'static>(
@@ -62,11 +70,17 @@ impl Readers {
     ) -> BackendResult<T> {
         let unavailable = || BackendError::new(BackendErrorKind::Unavailable, operation);
         if let Some(error) = self.health.failure() {
-            return Err(BackendError::caused(BackendErrorKind::Unavailable, operation, error));
+            return Err(BackendError::caused(
+                BackendErrorKind::Unavailable,
+                operation,
+                error,
+            ));
         }
         let permit = Arc::clone(&self.permits).acquire_owned();
         let permit = tokio::time::timeout_at(deadline, permit).await;
-        let permit = permit.map_err(|_| unavailable())?.map_err(|_| unavailable())?;
+        let permit = permit
+            .map_err(|_| unavailable())?
+            .map_err(|_| unavailable())?;
         let lease = Lease::new(&self.idle, permit).ok_or_else(unavailable)?;
         let interrupter = Arc::clone(&lease.interrupter);
         let reading = task::blocking(move || lease.run(work));
@@ -116,11 +130,19 @@ impl Lease {
         let handle = connection.get_interrupt_handle();
         let interrupter = Arc::new(Interrupter(Mutex::new(Some(handle))));
         let idle = Arc::clone(idle);
-        Some(Self { connection: Some(connection), idle, interrupter, _permit: permit })
+        Some(Self {
+            connection: Some(connection),
+            idle,
+            interrupter,
+            _permit: permit,
+        })
     }
 
     fn run<T>(self, work: impl FnOnce(&Connection) -> Result<T, Failure>) -> Result<T, Failure> {
-        let connection = self.connection.as_ref().expect("it is there until the drop");
+        let connection = self
+            .connection
+            .as_ref()
+            .expect("it is there until the drop");
         let transaction = connection.unchecked_transaction()?;
         work(&transaction)
     }

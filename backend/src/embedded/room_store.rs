@@ -32,17 +32,25 @@ impl RoomStore for EmbeddedRoomStore {
             let name = room.name.clone();
             room::insert(connection, room, epoch)?;
             members.into_iter().try_for_each(|member| {
-                member::put(connection, &MemberRecord { room: name.clone(), ..member }, epoch)
+                member::put(
+                    connection,
+                    &MemberRecord {
+                        room: name.clone(),
+                        ..member
+                    },
+                    epoch,
+                )
             })
         };
-        self.0.write("room_store.create", rows, move |w| work(w.connection)).await
+        self.0
+            .write("room_store.create", rows, move |w| work(w.connection))
+            .await
     }
 
     async fn get(&self, room: &RoomName) -> BackendResult<Option<RoomRecord>> {
         let room = room.clone();
-        let work = move |connection: &Connection| {
-            Ok(room::read(connection, &room)?.map(|row| row.record))
-        };
+        let work =
+            move |connection: &Connection| Ok(room::read(connection, &room)?.map(|row| row.record));
         self.0.read("room_store.get", work).await
     }
 
@@ -81,7 +89,9 @@ impl RoomStore for EmbeddedRoomStore {
 
     async fn put_member(&self, member: MemberRecord, epoch: u64) -> BackendResult<()> {
         let work = move |connection: &Connection| member::put(connection, &member, epoch);
-        self.0.write("room_store.put_member", 1, move |w| work(w.connection)).await
+        self.0
+            .write("room_store.put_member", 1, move |w| work(w.connection))
+            .await
     }
 
     async fn remove_member(
@@ -92,7 +102,9 @@ impl RoomStore for EmbeddedRoomStore {
     ) -> BackendResult<()> {
         let (room, user) = (room.clone(), user.clone());
         let work = move |connection: &Connection| member::remove(connection, &room, &user, epoch);
-        self.0.write("room_store.remove_member", 1, move |w| work(w.connection)).await
+        self.0
+            .write("room_store.remove_member", 1, move |w| work(w.connection))
+            .await
     }
 
     async fn rooms_of(&self, user: &UserName) -> BackendResult<Vec<RoomName>> {
@@ -109,16 +121,17 @@ impl RoomStore for EmbeddedRoomStore {
         limit: usize,
     ) -> BackendResult<Vec<RoomListing>> {
         let (viewer, prefix, after) = (viewer.clone(), prefix.to_owned(), after.to_owned());
-        let work = move |connection: &Connection| {
-            room::list(connection, &viewer, &prefix, &after, limit)
-        };
+        let work =
+            move |connection: &Connection| room::list(connection, &viewer, &prefix, &after, limit);
         self.0.read("room_store.list", work).await
     }
 
     async fn count(&self) -> BackendResult<u64> {
         let work = |connection: &Connection| {
             let mut statement = connection.prepare_cached("SELECT count(*) FROM rooms")?;
-            Ok(statement.query_row([], |row| row.get::<_, i64>(0))?.cast_unsigned())
+            Ok(statement
+                .query_row([], |row| row.get::<_, i64>(0))?
+                .cast_unsigned())
         };
         self.0.read("room_store.count", work).await
     }
@@ -131,7 +144,9 @@ impl RoomStore for EmbeddedRoomStore {
     ) -> BackendResult<u64> {
         let (user, key) = (user.clone(), conversation.key());
         let work = move |connection: &Connection| set_read(connection, &user, &key, seq);
-        self.0.write("room_store.set_read", 1, move |w| work(w.connection)).await
+        self.0
+            .write("room_store.set_read", 1, move |w| work(w.connection))
+            .await
     }
 
     async fn read_cursors(&self, user: &UserName) -> BackendResult<Vec<(ConversationId, u64)>> {
@@ -141,16 +156,13 @@ impl RoomStore for EmbeddedRoomStore {
     }
 }
 
-fn set_read(
-    connection: &Connection,
-    user: &UserName,
-    key: &str,
-    seq: u64,
-) -> Result<u64, Failure> {
+fn set_read(connection: &Connection, user: &UserName, key: &str, seq: u64) -> Result<u64, Failure> {
     let sql = "SELECT seq, checksum FROM read_cursors WHERE user = ?1 AND conversation = ?2";
-    let found = connection.prepare_cached(sql)?.query_row((user.as_str(), key), |row| {
-        Ok((row.get::<_, i64>(0)?.cast_unsigned(), row.get(1)?))
-    });
+    let found = connection
+        .prepare_cached(sql)?
+        .query_row((user.as_str(), key), |row| {
+            Ok((row.get::<_, i64>(0)?.cast_unsigned(), row.get(1)?))
+        });
     let found = optional(found)?.map(|(seq, sum)| checked_cursor(user, key, seq, sum));
     let before = found.transpose()?;
     if let Some(before) = before.filter(|before| *before >= seq) {
@@ -186,11 +198,19 @@ fn read_cursors(
 
 fn checked_cursor(user: &UserName, key: &str, seq: u64, sum: i64) -> Result<u64, Failure> {
     let ok = cursor_sum(user, key, seq) == sum;
-    if ok { Ok(seq) } else { Err(Failure::Damaged("read_cursors")) }
+    if ok {
+        Ok(seq)
+    } else {
+        Err(Failure::Damaged("read_cursors"))
+    }
 }
 
 fn cursor_sum(user: &UserName, key: &str, seq: u64) -> i64 {
-    RowSum::new("read_cursors").text(user.as_str()).text(key).number(seq).finish()
+    RowSum::new("read_cursors")
+        .text(user.as_str())
+        .text(key)
+        .number(seq)
+        .finish()
 }
 
 /// The room of a write, unless it is not there or was written under a newer epoch.

@@ -8,7 +8,10 @@ use std::collections::BTreeSet;
 fn index_tokens(text: &str) -> Vec<String> {
     let lower = text.to_lowercase();
     let mut tokens = Vec::new();
-    for run in lower.split(|c: char| !c.is_alphanumeric()).filter(|run| !run.is_empty()) {
+    for run in lower
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|run| !run.is_empty())
+    {
         let chars: Vec<char> = run.chars().collect();
         if chars.len() > 1 && chars.iter().all(|c| ('\u{3400}'..='\u{9fff}').contains(c)) {
             tokens.extend(chars.windows(2).map(|pair| pair.iter().collect::<String>()));
@@ -27,13 +30,19 @@ pub(super) fn indexed(text: &str) -> String {
 /// The query for rows that have every word of a text; `None` if it has no words. Each word is
 /// quoted, so that no text is ever query syntax.
 pub(super) fn query(text: &str) -> Option<String> {
-    let quoted: Vec<String> =
-        unique_words(text).into_iter().map(|word| format!("\"{word}\"")).collect();
+    let quoted: Vec<String> = unique_words(text)
+        .into_iter()
+        .map(|word| format!("\"{word}\""))
+        .collect();
     (!quoted.is_empty()).then(|| quoted.join(" "))
 }
 
 fn unique_words(text: &str) -> BTreeSet<String> {
-    index_tokens(text).iter().map(|token| shielded(token)).filter(|word| !word.is_empty()).collect()
+    index_tokens(text)
+        .iter()
+        .map(|token| shielded(token))
+        .filter(|word| !word.is_empty())
+        .collect()
 }
 
 /// The index's own tokenizer would split a word at ASCII punctuation; a private-use character
@@ -55,7 +64,15 @@ mod tests {
 
     #[test]
     fn words_are_unique_and_han_runs_give_pairs() {
-        assert_eq!(indexed("The cat, the CAT 我爱北京"), "cat the 我爱 爱北 北京".split(' ').collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(" "));
+        assert_eq!(
+            indexed("The cat, the CAT 我爱北京"),
+            "cat the 我爱 爱北 北京"
+                .split(' ')
+                .collect::<BTreeSet<_>>()
+                .into_iter()
+                .collect::<Vec<_>>()
+                .join(" ")
+        );
         assert_eq!(query("北京"), Some("\"北京\"".to_owned()));
         assert_eq!(query(" \"*()"), None);
     }

@@ -70,7 +70,11 @@ where
     F: FnOnce(&mut Writing<'_>) -> Result<T, Failure> + Send + 'static,
 {
     fn run(self: Box<Self>, writing: &mut Writing<'_>) -> (Verdict, Answer) {
-        let Self { operation, answer, work } = *self;
+        let Self {
+            operation,
+            answer,
+            work,
+        } = *self;
         let result = work(writing);
         let verdict = match &result {
             Ok(_) => Verdict::Keep,
@@ -117,7 +121,14 @@ impl Job {
         answer: oneshot::Sender<BackendResult<T>>,
         work: impl FnOnce(&mut Writing<'_>) -> Result<T, Failure> + Send + 'static,
     ) -> Self {
-        Self { task: Box::new(Pending { operation, answer, work }), rows }
+        Self {
+            task: Box::new(Pending {
+                operation,
+                answer,
+                work,
+            }),
+            rows,
+        }
     }
 }
 
@@ -132,12 +143,16 @@ fn outcome<T>(
         (BatchEnd::Committed, Ok(value)) => Ok(value),
         (BatchEnd::Committed | BatchEnd::RolledBack(_), Err(failure @ Failure::Sql(_)))
         | (BatchEnd::Committed, Err(failure)) => Err(failure.into_backend_error(operation)),
-        (BatchEnd::RolledBack(cause), _) => {
-            Err(BackendError::caused(BackendErrorKind::Unavailable, operation, cause))
-        }
-        (BatchEnd::Unknown(cause), _) => {
-            Err(BackendError::caused(BackendErrorKind::Timeout, operation, cause))
-        }
+        (BatchEnd::RolledBack(cause), _) => Err(BackendError::caused(
+            BackendErrorKind::Unavailable,
+            operation,
+            cause,
+        )),
+        (BatchEnd::Unknown(cause), _) => Err(BackendError::caused(
+            BackendErrorKind::Timeout,
+            operation,
+            cause,
+        )),
     }
 }
 
@@ -162,7 +177,9 @@ impl Writer {
         let mut commits = 0;
         let mut closing = None;
         while closing.is_none() {
-            let Some(first) = self.orders.blocking_recv() else { break };
+            let Some(first) = self.orders.blocking_recv() else {
+                break;
+            };
             let (batch, close) = self.gather(first);
             closing = close;
             if let Some(error) = self.health.failure() {
@@ -197,7 +214,11 @@ impl Writer {
                 }
             }
             let full = jobs.len() >= BATCH_JOBS_MAX || rows >= BATCH_ROWS_MAX;
-            next = if full { None } else { self.orders.try_recv().ok() };
+            next = if full {
+                None
+            } else {
+                self.orders.try_recv().ok()
+            };
         }
         (jobs, None)
     }
@@ -227,10 +248,17 @@ impl Writer {
         answers: &mut Vec<Answer>,
     ) -> BatchEnd {
         let mut words = Vec::new();
-        let mut trouble = self.connection.execute_batch("BEGIN IMMEDIATE").err().map(Arc::new);
+        let mut trouble = self
+            .connection
+            .execute_batch("BEGIN IMMEDIATE")
+            .err()
+            .map(Arc::new);
         for job in batch {
-            let mut writing =
-                Writing { connection: &self.connection, tops, words: &mut words };
+            let mut writing = Writing {
+                connection: &self.connection,
+                tops,
+                words: &mut words,
+            };
             if trouble.is_some() {
                 answers.push(unrun(job));
                 continue;
@@ -257,7 +285,9 @@ impl Writer {
         words.sort_unstable_by_key(|(id, _)| *id);
         let sql = "INSERT INTO message_words (rowid, words) VALUES (?1, ?2)";
         let mut statement = self.connection.prepare_cached(sql)?;
-        words.iter().try_for_each(|(id, words)| statement.execute((id, words)).map(|_| ()))
+        words
+            .iter()
+            .try_for_each(|(id, words)| statement.execute((id, words)).map(|_| ()))
     }
 
     fn roll_back(&self, cause: Arc<rusqlite::Error>) -> BatchEnd {
@@ -293,7 +323,9 @@ impl Writer {
     /// Returns the number of pages in the write-ahead log.
     fn checkpoint(&self, mode: &str) -> rusqlite::Result<i64> {
         let sql = format!("PRAGMA wal_checkpoint({mode})");
-        self.connection.prepare_cached(&sql)?.query_row([], |row| row.get(1))
+        self.connection
+            .prepare_cached(&sql)?
+            .query_row([], |row| row.get(1))
     }
 
     fn finish(mut self, closing: Option<oneshot::Sender<()>>) {

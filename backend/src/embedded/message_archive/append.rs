@@ -28,7 +28,12 @@ impl Entry {
             RecordKind::Epoch => String::new(),
         };
         let (key, checksum) = (record.conversation.key(), record::sum(&record));
-        Self { record, key, words, checksum }
+        Self {
+            record,
+            key,
+            words,
+            checksum,
+        }
     }
 }
 
@@ -79,7 +84,12 @@ fn append_all(
 }
 
 fn append_one(writing: &mut Writing<'_>, entry: Entry) -> Result<AppendOutcome, Failure> {
-    let Entry { record, key, words, checksum } = entry;
+    let Entry {
+        record,
+        key,
+        words,
+        checksum,
+    } = entry;
     let mut top = match writing.tops.get(&key) {
         Some(top) => *top,
         None => load(writing.connection, &record)?,
@@ -93,7 +103,12 @@ fn append_one(writing: &mut Writing<'_>, entry: Entry) -> Result<AppendOutcome, 
         let ts_max_ms = top.ts_max_ms.max(record.ts_ms);
         let row_id = record::row_id(top.conversation, record.seq);
         if insert(writing.connection, row_id, ts_max_ms, &record, checksum)? {
-            let top = Top { seq: record.seq, epoch: record.epoch, ts_max_ms, ..top };
+            let top = Top {
+                seq: record.seq,
+                epoch: record.epoch,
+                ts_max_ms,
+                ..top
+            };
             remember(writing, key, top);
             if !words.is_empty() {
                 writing.words.push((row_id, words));
@@ -101,20 +116,33 @@ fn append_one(writing: &mut Writing<'_>, entry: Entry) -> Result<AppendOutcome, 
             return Ok(AppendOutcome::Stored);
         }
     }
-    let Record { conversation, sender, client_id, .. } = &record;
+    let Record {
+        conversation,
+        sender,
+        client_id,
+        ..
+    } = &record;
     let id = top.conversation;
     let connection = writing.connection;
     let existing = record::by_client_id(connection, id, conversation, sender, client_id)?;
     match existing {
         Some(existing) => Ok(AppendOutcome::DuplicateClientId(Box::new(existing))),
         None if is_next => Err(Failure::Damaged("messages_by_client_id")),
-        None => Ok(AppendOutcome::SequenceTaken(Tail { seq: top.seq, epoch: top.epoch })),
+        None => Ok(AppendOutcome::SequenceTaken(Tail {
+            seq: top.seq,
+            epoch: top.epoch,
+        })),
     }
 }
 
 /// The top of a log; conversation 0 if it is empty.
 fn load(connection: &Connection, record: &Record) -> Result<Top, Failure> {
-    let empty = Top { conversation: 0, seq: 0, epoch: 0, ts_max_ms: 0 };
+    let empty = Top {
+        conversation: 0,
+        seq: 0,
+        epoch: 0,
+        ts_max_ms: 0,
+    };
     let Some(id) = record::conversation_id(connection, &record.conversation)? else {
         return Ok(empty);
     };
@@ -122,7 +150,12 @@ fn load(connection: &Connection, record: &Record) -> Result<Top, Failure> {
     // A conversation is made with its first record.
     let newest = newest.ok_or(Failure::Damaged("messages"))?;
     let record::Stored { record, ts_max_ms } = newest;
-    Ok(Top { conversation: id, seq: record.seq, epoch: record.epoch, ts_max_ms })
+    Ok(Top {
+        conversation: id,
+        seq: record.seq,
+        epoch: record.epoch,
+        ts_max_ms,
+    })
 }
 
 fn remember(writing: &mut Writing<'_>, key: String, top: Top) {

@@ -35,7 +35,10 @@ pub(super) fn extent(
     let oldest = select(connection, conversation, condition, values)?.pop();
     let newest = newest(connection, id, conversation)?;
     let seq = |row: Option<Stored>| row.map_or(0, |row| row.record.seq);
-    Ok(Extent { first: seq(oldest), last: seq(newest) })
+    Ok(Extent {
+        first: seq(oldest),
+        last: seq(newest),
+    })
 }
 
 /// The records in a window, ascending. A log has no holes, so one is damage.
@@ -46,7 +49,9 @@ pub(super) fn range(
     rows: usize,
     newest_first: bool,
 ) -> Result<Vec<Record>, Failure> {
-    let Some(id) = conversation_id(connection, conversation)? else { return Ok(Vec::new()) };
+    let Some(id) = conversation_id(connection, conversation)? else {
+        return Ok(Vec::new());
+    };
     if window.from > window.to {
         return Ok(Vec::new());
     }
@@ -59,7 +64,9 @@ pub(super) fn range(
     if newest_first {
         found.reverse();
     }
-    let dense = found.windows(2).all(|pair| pair[0].record.seq + 1 == pair[1].record.seq);
+    let dense = found
+        .windows(2)
+        .all(|pair| pair[0].record.seq + 1 == pair[1].record.seq);
     if !dense || !reaches_end(connection, id, conversation, window, rows, &found)? {
         return Err(Failure::Damaged("messages"));
     }
@@ -89,7 +96,9 @@ pub(super) fn seq_at(
     conversation: &ConversationId,
     ts_ms: u64,
 ) -> Result<Option<u64>, Failure> {
-    let Some(id) = conversation_id(connection, conversation)? else { return Ok(None) };
+    let Some(id) = conversation_id(connection, conversation)? else {
+        return Ok(None);
+    };
     let Extent { first, last } = extent(connection, conversation)?;
     let (mut low, mut high) = (first, last + 1);
     while low < high {
@@ -129,13 +138,21 @@ pub(super) fn unread(
     after_seq: u64,
     max: u64,
 ) -> Result<u64, Failure> {
-    let Some(id) = conversation_id(connection, conversation)? else { return Ok(0) };
+    let Some(id) = conversation_id(connection, conversation)? else {
+        return Ok(0);
+    };
     let sql = "SELECT count(*) FROM (SELECT 1 FROM messages WHERE id > ?1 AND id <= ?2 \
                AND kind = 0 AND sender <> ?3 LIMIT ?4)";
-    let values =
-        (row_id(id, after_seq), row_id(id, u64::MAX), viewer.as_str(), bound(max));
+    let values = (
+        row_id(id, after_seq),
+        row_id(id, u64::MAX),
+        viewer.as_str(),
+        bound(max),
+    );
     let mut statement = connection.prepare_cached(sql)?;
-    Ok(statement.query_row(values, |row| row.get::<_, i64>(0))?.cast_unsigned())
+    Ok(statement
+        .query_row(values, |row| row.get::<_, i64>(0))?
+        .cast_unsigned())
 }
 
 /// The direct conversations of a user, by key.
@@ -169,7 +186,9 @@ pub(super) fn search(
     let mut statement = connection.prepare_cached(sql)?;
     let mut hits: Vec<(i64, i64, usize)> = Vec::new();
     for (place, conversation) in conversations.iter().enumerate() {
-        let Some(id) = conversation_id(connection, conversation)? else { continue };
+        let Some(id) = conversation_id(connection, conversation)? else {
+            continue;
+        };
         let values = (words, row_id(id, 0), row_id(id, u64::MAX), limit(rows));
         let found = statement.query_map(values, |row| Ok((row.get(0)?, row.get(1)?, place)))?;
         for hit in found {
@@ -180,7 +199,12 @@ pub(super) fn search(
     hits.dedup_by_key(|(_, row_id, _)| *row_id);
     hits.truncate(rows);
     let record = |(_, id, place): (i64, i64, usize)| {
-        let found = at(connection, conversation_of(id), &conversations[place], seq_of(id))?;
+        let found = at(
+            connection,
+            conversation_of(id),
+            &conversations[place],
+            seq_of(id),
+        )?;
         Ok(found.record)
     };
     hits.into_iter().map(record).collect()
@@ -211,7 +235,9 @@ pub(super) fn since(
 /// How many records there are.
 pub(super) fn count(connection: &Connection) -> Result<u64, Failure> {
     let mut statement = connection.prepare_cached("SELECT count(*) FROM messages")?;
-    Ok(statement.query_row([], |row| row.get::<_, i64>(0))?.cast_unsigned())
+    Ok(statement
+        .query_row([], |row| row.get::<_, i64>(0))?
+        .cast_unsigned())
 }
 
 fn select(

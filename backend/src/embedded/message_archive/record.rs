@@ -100,7 +100,9 @@ pub(super) fn by_client_id(
     let mut statement = connection.prepare_cached(&sql)?;
     let values = (id, sender.as_str(), client_id.as_str());
     let found = optional(statement.query_row(values, |row| Ok(decode(row, conversation))))?;
-    let Some(Stored { record, .. }) = found.transpose()? else { return Ok(None) };
+    let Some(Stored { record, .. }) = found.transpose()? else {
+        return Ok(None);
+    };
     // The index led here: it must have been right.
     if &record.sender == sender && &record.client_id == client_id {
         Ok(Some(record))
@@ -118,7 +120,9 @@ pub(super) fn conversation_id(
     let sql = "SELECT id, key, checksum FROM conversations WHERE key = ?1";
     let read = |row: &Row<'_>| Ok((row.get(0)?, row.get::<_, String>(1)?, row.get(2)?));
     let found = optional(connection.prepare_cached(sql)?.query_row([&key], read))?;
-    found.map(|(id, found, sum)| checked_conversation(id, &found, sum).map(|_| id)).transpose()
+    found
+        .map(|(id, found, sum)| checked_conversation(id, &found, sum).map(|_| id))
+        .transpose()
 }
 
 /// Adds a conversation; returns its number.
@@ -127,8 +131,9 @@ pub(super) fn add_conversation(
     conversation: &ConversationId,
 ) -> Result<i64, Failure> {
     let highest = "SELECT coalesce(max(id), 0) FROM conversations";
-    let highest: i64 =
-        connection.prepare_cached(highest)?.query_row([], |row| row.get(0))?;
+    let highest: i64 = connection
+        .prepare_cached(highest)?
+        .query_row([], |row| row.get(0))?;
     let id = highest + 1;
     if id > CONVERSATION_LIMIT {
         return Err(Failure::Damaged("conversations"));
@@ -157,5 +162,8 @@ pub(super) fn checked_conversation(
 }
 
 fn conversation_sum(id: i64, key: &str) -> i64 {
-    RowSum::new("conversations").number(id.cast_unsigned()).text(key).finish()
+    RowSum::new("conversations")
+        .number(id.cast_unsigned())
+        .text(key)
+        .finish()
 }

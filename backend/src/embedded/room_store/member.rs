@@ -43,10 +43,14 @@ pub(super) fn remove(
     user: &UserName,
     epoch: u64,
 ) -> Result<(), Failure> {
-    let Some(row) = guarded(connection, name, epoch)? else { return Ok(()) };
+    let Some(row) = guarded(connection, name, epoch)? else {
+        return Ok(());
+    };
     let before = read(connection, name, user)?;
     let sql = "DELETE FROM room_members WHERE room = ?1 AND user = ?2";
-    connection.prepare_cached(sql)?.execute((name.as_str(), user.as_str()))?;
+    connection
+        .prepare_cached(sql)?
+        .execute((name.as_str(), user.as_str()))?;
     settle(connection, row, before, epoch)
 }
 
@@ -58,7 +62,10 @@ fn settle(
     epoch: u64,
 ) -> Result<(), Failure> {
     let gone = u64::from(before.is_some_and(|member| member.standing.is_member()));
-    row.members = row.members.checked_sub(gone).ok_or(Failure::Damaged("rooms"))?;
+    row.members = row
+        .members
+        .checked_sub(gone)
+        .ok_or(Failure::Damaged("rooms"))?;
     row.epoch = epoch;
     room::update(connection, &row)
 }
@@ -69,7 +76,11 @@ pub(super) fn read(
     room: &RoomName,
     user: &UserName,
 ) -> Result<Option<MemberRecord>, Failure> {
-    let rows = select(connection, "room = ?1 AND user = ?2", (room.as_str(), user.as_str()))?;
+    let rows = select(
+        connection,
+        "room = ?1 AND user = ?2",
+        (room.as_str(), user.as_str()),
+    )?;
     Ok(rows.into_iter().next())
 }
 
@@ -90,11 +101,12 @@ pub(super) fn page(
 }
 
 /// The rooms that a user is a member of, by name.
-pub(super) fn rooms_of(
-    connection: &Connection,
-    user: &UserName,
-) -> Result<Vec<RoomName>, Failure> {
-    let rows = select(connection, "user = ?1 AND standing >= 1 ORDER BY room", [user.as_str()])?;
+pub(super) fn rooms_of(connection: &Connection, user: &UserName) -> Result<Vec<RoomName>, Failure> {
+    let rows = select(
+        connection,
+        "user = ?1 AND standing >= 1 ORDER BY room",
+        [user.as_str()],
+    )?;
     Ok(rows.into_iter().map(|member| member.room).collect())
 }
 
@@ -128,7 +140,11 @@ fn decode(row: &Row<'_>) -> Result<MemberRecord, Failure> {
         standing,
         since_ms: row.get::<_, i64>(3)?.cast_unsigned(),
     };
-    if sum(&member) == row.get::<_, i64>(4)? { Ok(member) } else { Err(damaged()) }
+    if sum(&member) == row.get::<_, i64>(4)? {
+        Ok(member)
+    } else {
+        Err(damaged())
+    }
 }
 
 fn standing_number(standing: Standing) -> u64 {
@@ -140,6 +156,10 @@ fn standing_number(standing: Standing) -> u64 {
 }
 
 fn sum(member: &MemberRecord) -> i64 {
-    let sum = RowSum::new("room_members").text(member.room.as_str()).text(member.user.as_str());
-    sum.number(standing_number(member.standing)).number(member.since_ms).finish()
+    let sum = RowSum::new("room_members")
+        .text(member.room.as_str())
+        .text(member.user.as_str());
+    sum.number(standing_number(member.standing))
+        .number(member.since_ms)
+        .finish()
 }

@@ -28,8 +28,17 @@ pub(super) fn insert(
 ) -> Result<(), Failure> {
     let sql = "INSERT INTO rooms (name, skeleton, visibility, topic, created_at_ms, epoch, \
                members, checksum) VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, ?7) ON CONFLICT DO NOTHING";
-    let row = RoomRow { record, epoch, members: 0 };
-    let RoomRecord { name, visibility, topic, created_at_ms } = &row.record;
+    let row = RoomRow {
+        record,
+        epoch,
+        members: 0,
+    };
+    let RoomRecord {
+        name,
+        visibility,
+        topic,
+        created_at_ms,
+    } = &row.record;
     let inserted = connection.prepare_cached(sql)?.execute((
         name.as_str(),
         name.skeleton(),
@@ -39,7 +48,11 @@ pub(super) fn insert(
         stored(epoch),
         sum(&row),
     ))?;
-    if inserted == 1 { Ok(()) } else { Err(Failure::Refused(BackendErrorKind::Conflict)) }
+    if inserted == 1 {
+        Ok(())
+    } else {
+        Err(Failure::Refused(BackendErrorKind::Conflict))
+    }
 }
 
 /// Writes epoch and number of members.
@@ -77,10 +90,16 @@ pub(super) fn list(
     let mut found = statement.query((viewer.as_str(), prefix, after, limit(rows)))?;
     let mut listings = Vec::new();
     while let Some(row) = found.next()? {
-        let RoomRow { record, members, .. } = decode(row)?;
+        let RoomRow {
+            record, members, ..
+        } = decode(row)?;
         let member = member::read(connection, &record.name, viewer)?;
         let standing = member.map(|member| member.standing);
-        listings.push(RoomListing { room: record, members, standing });
+        listings.push(RoomListing {
+            room: record,
+            members,
+            standing,
+        });
     }
     Ok(listings)
 }
@@ -101,8 +120,16 @@ fn decode(row: &Row<'_>) -> Result<RoomRow, Failure> {
     };
     let epoch = row.get::<_, i64>(4)?.cast_unsigned();
     let members = row.get::<_, i64>(5)?.cast_unsigned();
-    let decoded = RoomRow { record, epoch, members };
-    if sum(&decoded) == row.get::<_, i64>(6)? { Ok(decoded) } else { Err(damaged()) }
+    let decoded = RoomRow {
+        record,
+        epoch,
+        members,
+    };
+    if sum(&decoded) == row.get::<_, i64>(6)? {
+        Ok(decoded)
+    } else {
+        Err(damaged())
+    }
 }
 
 fn visibility_number(visibility: Visibility) -> u64 {
@@ -113,8 +140,15 @@ fn visibility_number(visibility: Visibility) -> u64 {
 }
 
 fn sum(row: &RoomRow) -> i64 {
-    let RoomRecord { name, visibility, topic, created_at_ms } = &row.record;
-    let sum = RowSum::new("rooms").text(name.as_str()).number(visibility_number(*visibility));
+    let RoomRecord {
+        name,
+        visibility,
+        topic,
+        created_at_ms,
+    } = &row.record;
+    let sum = RowSum::new("rooms")
+        .text(name.as_str())
+        .number(visibility_number(*visibility));
     let sum = sum.text(topic).number(*created_at_ms);
     sum.number(row.epoch).number(row.members).finish()
 }
