@@ -85,6 +85,7 @@ pub(crate) struct Auth {
     hashers: Semaphore,
     failures: Mutex<HashMap<Guesser, Failures>>,
     token_idle: Duration,
+    token_max: Duration,
     /// What a login under an unknown name is checked against, so that it takes as long.
     decoy: tokio::sync::OnceCell<String>,
 }
@@ -97,12 +98,13 @@ impl std::fmt::Debug for Auth {
 
 impl Auth {
     /// Checks against these accounts.
-    pub(crate) fn new(users: Arc<dyn UserStore>, token_idle: Duration) -> Self {
+    pub(crate) fn new(users: Arc<dyn UserStore>, token_idle: Duration, token_max: Duration) -> Self {
         Self {
             users,
             hashers: Semaphore::new(HASHERS),
             failures: Mutex::default(),
             token_idle,
+            token_max,
             decoy: tokio::sync::OnceCell::new(),
         }
     }
@@ -208,19 +210,26 @@ impl Auth {
         }
     }
 
-    /// A new token, in a new family.
+    /// A new token, in a new family. A family's name tells when it began.
     pub(crate) async fn grant(&self, user: &UserName) -> Result<Grant, AuthError> {
-        self.grant_in(user, random::hex::<16>()).await
+        let family = format!("{:x}-{}", clock::unix_ms(), random::hex::<16>());
+        self.grant_in(user, family).await
     }
 
     async fn grant_in(&self, user: &UserName, family: String) -> Result<Grant, AuthError> {
         let token = Secret(URL_SAFE_NO_PAD.encode(random::bytes::<TOKEN_BYTES>()));
         let now = clock::unix_ms();
+        let began = family_began(&family).unwrap_or(0);
+        let idle_end = now.saturating_add(self.token_idle.as_millis() as u64);
+        let end = began.saturating_add(self.token_max.as_millis() as u64).min(idle_end);
+        if end <= now {
+            return Err(AuthError::TokenExpired);
+        }
         let record = TokenRecord {
             hash: token_hash(&token),
             user: user.clone(),
             family: family.clone(),
-            expires_at_ms: now.saturating_add(self.token_idle.as_millis() as u64),
+            expires_at_ms: end,
             rotated_at_ms: None,
         };
         self.users.put_token(record, now).await?;
@@ -278,6 +287,10 @@ async fn decoy_hash() -> String {
 
 fn token_hash(token: &Secret) -> [u8; 32] {
     Sha256::digest(token.0.as_bytes()).into()
+}
+
+fn family_began(family: &str) -> Option<u64> {
+    u64::from_str_radix(family.split_once('-')?.0, 16).ok()
 }
 
 /// An IPv4 address, or the first 64 bits of an IPv6 one: what one household has.

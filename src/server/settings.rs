@@ -102,6 +102,8 @@ pub struct Settings {
     pub session_policy: SessionPolicy,
     /// A resume token that is not used for so long ends.
     pub token_idle: Duration,
+    /// Tokens that descend from one login end so long after it.
+    pub token_max: Duration,
     /// Time to log in.
     pub login_timeout: Duration,
     /// Browsers' origins that may connect; others are refused.
@@ -148,6 +150,7 @@ impl Settings {
             registration_open: true,
             session_policy: SessionPolicy::Allow,
             token_idle: Duration::from_secs(7 * 24 * 3_600),
+            token_max: Duration::from_secs(30 * 24 * 3_600),
             login_timeout: Duration::from_secs(10),
             allowed_origins: Vec::new(),
             messages_per_second: 10,
