@@ -1,6 +1,8 @@
 //! Processes that are killed, or whose disk fails, while they append: what they acknowledged
 //! is there afterwards.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::collections::BTreeSet;
 use std::io::{self, BufRead, BufReader, Lines, Read, Write};
 use std::path::{Path, PathBuf};

@@ -68,7 +68,7 @@ async fn read_all(store: &EmbeddedStore) -> Result<bool, BackendErrorKind> {
             complete &= found.is_some();
         }
         let found = archive
-            .search(&[place.clone()], "number7", 5)
+            .search(std::slice::from_ref(&place), "number7", 5)
             .await
             .map_err(|e| e.kind)?;
         assert!(
