@@ -168,6 +168,18 @@ async fn a_flipped_bit_in_a_record_is_corrupt_and_the_rest_is_served() {
         .await
         .unwrap_err();
     assert_eq!(again.kind, BackendErrorKind::Corrupt);
+    // A call that fails midway takes back what it had stored, and only that.
+    let mixed = vec![chat(&room("new"), 1), chat(&room("hall"), 60)];
+    let (mixed, kept) = tokio::join!(
+        archive.append(mixed),
+        archive.append(vec![chat(&room("other"), 1)]),
+    );
+    assert_eq!(mixed.unwrap_err().kind, BackendErrorKind::Corrupt);
+    assert_eq!(kept.unwrap(), [super::AppendOutcome::Stored]);
+    assert_eq!(archive.tail(&room("new")).await.unwrap(), None);
+    let found = archive.search(&[room("new")], "log", 5).await.unwrap();
+    assert_eq!(found, []);
+    fill(&*archive, &room("new"), 2).await;
     let next = archive
         .append(vec![chat(&room("hall"), RECORDS + 1)])
         .await
