@@ -4,5 +4,9 @@
 
 mod harness;
 
+mod chat;
 mod configuration;
+mod load;
+mod room;
+mod session;
 mod tidy;
