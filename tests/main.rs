@@ -5,8 +5,14 @@
 mod harness;
 
 mod chat;
+mod compatibility;
 mod configuration;
+mod failover;
+mod gateway;
 mod load;
+mod persistence;
 mod room;
 mod session;
+mod shutdown;
+mod slow_consumer;
 mod tidy;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Client, Cluster, DEADLINE, Options, PASSWORD, RawSocket, wait_until};
+use crate::harness::{Client, Cluster, DEADLINE, FAST, Options, PASSWORD, RawSocket, wait_until};
 
 #[tokio::test]
 async fn row_22_and_38_a_wrong_password_and_an_unknown_user_are_refused_alike() {
@@ -92,7 +92,7 @@ async fn row_33_and_35_session_ids_are_random_and_nodes_are_opaque() {
 
 #[tokio::test]
 async fn row_39_somebody_who_left_is_offline_within_a_second() {
-    let cluster = Cluster::start(&Options::default());
+    let cluster = Cluster::start(&Options::set(FAST));
     let mut alice = Client::join(cluster.server(0), "alice").await;
     let bob = Client::join(cluster.server(1), "bob").await;
     let about_bob = || json!({"username": "bob"});
