@@ -73,6 +73,8 @@ choice! {
         RoundRobin = "round-robin",
         /// Any, evenly.
         Random = "random",
+        /// The same server for the same user.
+        ConsistentHash = "consistent-hash",
     }
 }
 choice! {
