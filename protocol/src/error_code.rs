@@ -116,13 +116,6 @@ impl DecodeError {
             501
         } else {
             400
-<<<<<<< HEAD
-        };
-        let message = match self {
-            Self::ObjectExpected => "bad_json: object expected".to_owned(),
-            other => other.to_string(),
-=======
->>>>>>> wt-e
         };
         ErrorBody::new(code, self.ext(), self.to_string())
     }
