@@ -8,8 +8,8 @@ use std::process::ExitCode;
 
 use antiphon::cli::{Cli, Command, ConfigArgs, StopServerArgs, UpArgs};
 use antiphon::config::{self, Config, LogFormat, LogLevel};
-use antiphon::up::{self, Up};
 use antiphon::output;
+use antiphon::up::{self, Up};
 use antiphon_core::error_chain::ErrorChain;
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
@@ -46,7 +46,10 @@ fn load_config(
         ExitCode::from(USAGE)
     })?;
     let here = Path::new(config::FILE_NAME);
-    let file = args.config.as_deref().or_else(|| here.exists().then_some(here));
+    let file = args
+        .config
+        .as_deref()
+        .or_else(|| here.exists().then_some(here));
     Config::load(file, env_pairs(), &overrides).map_err(|problems| {
         output::error_line(&problems.to_string());
         ExitCode::from(CONFIG)
@@ -59,12 +62,18 @@ fn env_pairs() -> impl Iterator<Item = (String, String)> {
 }
 
 fn data_dir(config: &Config) -> Result<PathBuf, ExitCode> {
-    let find = |name: &str| env_pairs().find(|(key, _)| key == name).map(|(_, value)| value);
+    let find = |name: &str| {
+        env_pairs()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value)
+    };
     let (xdg, home) = (find("XDG_DATA_HOME"), find("HOME"));
-    config::resolve_data_dir(&config.store.data_dir, xdg.as_deref(), home.as_deref()).ok_or_else(|| {
-        output::error_line("antiphon: no data directory: give one with --data-dir DIR");
-        ExitCode::from(CONFIG)
-    })
+    config::resolve_data_dir(&config.store.data_dir, xdg.as_deref(), home.as_deref()).ok_or_else(
+        || {
+            output::error_line("antiphon: no data directory: give one with --data-dir DIR");
+            ExitCode::from(CONFIG)
+        },
+    )
 }
 
 /// Logs go to standard error. On a terminal `up` shows what a person must know and no more.
@@ -75,7 +84,9 @@ fn install_log(config: &Config) {
         level => level,
     };
     let filter = EnvFilter::new(level.as_str());
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     let as_json = match config.log.format {
         LogFormat::Auto => !on_terminal,
         LogFormat::Pretty => false,
@@ -127,7 +138,11 @@ async fn up_until_stopped(config: &Config, dir: &Path, args: &UpArgs) -> ExitCod
     } else {
         output::line(&up::welcome(&up, args.open_login, None));
     }
-    if up.run(stop).await { ExitCode::SUCCESS } else { ExitCode::from(FAILURE) }
+    if up.run(stop).await {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(FAILURE)
+    }
 }
 
 /// Resolves at the first SIGINT or SIGTERM; a second one ends the process at once.
@@ -161,7 +176,10 @@ fn end_at_once() {
 fn run_stop_server(args: &StopServerArgs) -> ExitCode {
     let mut overrides = args.config.overrides();
     if let (Ok(overrides), Some(dir)) = (&mut overrides, &args.data_dir) {
-        overrides.push(("store.data_dir".to_owned(), dir.to_string_lossy().into_owned()));
+        overrides.push((
+            "store.data_dir".to_owned(),
+            dir.to_string_lossy().into_owned(),
+        ));
     }
     let config = match load_config(&args.config, overrides) {
         Ok(config) => config,
@@ -173,7 +191,10 @@ fn run_stop_server(args: &StopServerArgs) -> ExitCode {
     };
     match runtime().block_on(up::stop_server(&dir, &args.name)) {
         Ok(()) => {
-            output::line(&format!("{} has stopped; its users were told to reconnect", args.name));
+            output::line(&format!(
+                "{} has stopped; its users were told to reconnect",
+                args.name
+            ));
             ExitCode::SUCCESS
         }
         Err(error) => fail(&error),

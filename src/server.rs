@@ -194,7 +194,11 @@ fn build(
         fan_out,
         router,
         direct: DirectWriters::start(&seat, workers),
-        auth: auth::Auth::new(Arc::clone(&backends.users), settings.token_idle, settings.token_max),
+        auth: auth::Auth::new(
+            Arc::clone(&backends.users),
+            settings.token_idle,
+            settings.token_max,
+        ),
         words,
         newest_epoch: Arc::new(AtomicU64::new(0)),
         connections: AtomicU64::new(0),

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use antiphon_backend::embedded::{EmbeddedStore, OpenError};
 use antiphon_core::clock;
-use antiphon_core::contract::{Backends, BackendError};
+use antiphon_core::contract::{BackendError, Backends};
 use antiphon_core::error_chain::ErrorChain;
 use antiphon_core::memory::{
     MemoryCoordinator, MemoryRecentMessages, MemoryServerDirectory, MemorySessionRegistry,
@@ -116,7 +116,9 @@ pub struct Up {
 /// Opens the stores of a data directory, with everything else in memory.
 pub fn embedded_backends(store: &EmbeddedStore) -> Backends {
     Backends {
-        coordinator: Arc::new(MemoryCoordinator::new(store.generation() * EPOCHS_PER_GENERATION)),
+        coordinator: Arc::new(MemoryCoordinator::new(
+            store.generation() * EPOCHS_PER_GENERATION,
+        )),
         directory: Arc::new(MemoryServerDirectory::new()),
         sessions: Arc::new(MemorySessionRegistry::new()),
         recent: Arc::new(MemoryRecentMessages::new()),
@@ -140,7 +142,11 @@ impl Up {
         }
     }
 
-    async fn start_on(config: &Config, data_dir: &Path, store: EmbeddedStore) -> Result<Self, UpError> {
+    async fn start_on(
+        config: &Config,
+        data_dir: &Path,
+        store: EmbeddedStore,
+    ) -> Result<Self, UpError> {
         let key = cluster_key::load(config, data_dir)?;
         let words = Arc::new(Words::load(&settings::word_sources(config))?);
         let backends = embedded_backends(&store);
@@ -204,7 +210,9 @@ impl Up {
                 clock::sleep(READY_POLL).await;
             }
         };
-        clock::timeout(READY_TIMEOUT, ready).await.unwrap_or(Err(UpError::NotReady))
+        clock::timeout(READY_TIMEOUT, ready)
+            .await
+            .unwrap_or(Err(UpError::NotReady))
     }
 
     /// The servers, by name.
@@ -273,7 +281,10 @@ impl Up {
     /// Stops everything, stores last.
     pub async fn stop(self) -> bool {
         let servers = self.servers.into_values().map(Server::stop);
-        let mut clean = futures_util::future::join_all(servers).await.into_iter().all(|clean| clean);
+        let mut clean = futures_util::future::join_all(servers)
+            .await
+            .into_iter()
+            .all(|clean| clean);
         self.scope.stop();
         clean &= self.scope.wait(antiphon_gateway::DRAIN_DEADLINE).await;
         self.store.close().await;
@@ -283,11 +294,18 @@ impl Up {
 }
 
 fn with_port(host: &str) -> String {
-    if host.contains(':') && !host.starts_with('[') { format!("[{host}]:0") } else { format!("{host}:0") }
+    if host.contains(':') && !host.starts_with('[') {
+        format!("[{host}]:0")
+    } else {
+        format!("{host}:0")
+    }
 }
 
 async fn listen(addr: &str) -> Result<TcpListener, UpError> {
     TcpListener::bind(addr)
         .await
-        .map_err(|source| UpError::Listen { addr: addr.to_owned(), source })
+        .map_err(|source| UpError::Listen {
+            addr: addr.to_owned(),
+            source,
+        })
 }

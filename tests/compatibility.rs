@@ -109,7 +109,9 @@ async fn a_room_replays_its_last_messages_and_then_goes_on() {
     // A join acts on the session's own user.
     user2.send_raw(&join("room2", "user1")).await;
     assert_eq!(user2.reply(7).await.action, "joinRoom");
-    let members = user2.ok("roomMembers", json!({"roomName": "room2", "limit": 500})).await;
+    let members = user2
+        .ok("roomMembers", json!({"roomName": "room2", "limit": 500}))
+        .await;
     assert!(members.to_string().contains("\"user2\""), "{members}");
 }
 

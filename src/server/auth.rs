@@ -98,7 +98,11 @@ impl std::fmt::Debug for Auth {
 
 impl Auth {
     /// Checks against these accounts.
-    pub(crate) fn new(users: Arc<dyn UserStore>, token_idle: Duration, token_max: Duration) -> Self {
+    pub(crate) fn new(
+        users: Arc<dyn UserStore>,
+        token_idle: Duration,
+        token_max: Duration,
+    ) -> Self {
         Self {
             users,
             hashers: Semaphore::new(HASHERS),
@@ -221,7 +225,9 @@ impl Auth {
         let now = clock::unix_ms();
         let began = family_began(&family).unwrap_or(0);
         let idle_end = now.saturating_add(self.token_idle.as_millis() as u64);
-        let end = began.saturating_add(self.token_max.as_millis() as u64).min(idle_end);
+        let end = began
+            .saturating_add(self.token_max.as_millis() as u64)
+            .min(idle_end);
         if end <= now {
             return Err(AuthError::TokenExpired);
         }

@@ -27,13 +27,28 @@ pub fn ready_line(up: &Up) -> String {
 
 /// The words for people. `logins` are names and passwords to try.
 pub fn welcome(up: &Up, open_login: bool, logins: Option<(&str, &str)>) -> String {
-    let dim = |text: String| text.if_supports_color(Stream::Stdout, |t| t.dimmed()).to_string();
-    let bold = |text: String| text.if_supports_color(Stream::Stdout, |t| t.bold()).to_string();
-    let mut lines = vec![String::new(), format!("  {}", bold("Antiphon is up.".into())), String::new()];
+    let dim = |text: String| {
+        text.if_supports_color(Stream::Stdout, |t| t.dimmed())
+            .to_string()
+    };
+    let bold = |text: String| {
+        text.if_supports_color(Stream::Stdout, |t| t.bold())
+            .to_string()
+    };
+    let mut lines = vec![
+        String::new(),
+        format!("  {}", bold("Antiphon is up.".into())),
+        String::new(),
+    ];
     lines.push(format!("  gateway   {}", bold(up.gateway_url())));
     for server in up.state() {
         let role = if server.leads { "leader" } else { "follower" };
-        lines.push(format!("  server    {}  ws://{}  {}", server.name, server.client, dim(role.into())));
+        lines.push(format!(
+            "  server    {}  ws://{}  {}",
+            server.name,
+            server.client,
+            dim(role.into())
+        ));
     }
     lines.push(format!("  data      {}", up.data_dir().display()));
     lines.push(String::new());
@@ -43,20 +58,33 @@ pub fn welcome(up: &Up, open_login: bool, logins: Option<(&str, &str)>) -> Strin
         format!("antiphon client --gateway {}", up.gateway_url())
     };
     lines.push(format!("  To chat, in another terminal:  {}", bold(client)));
-    lines.push(format!("  {}", dim("(from a checkout: cargo run --release -- client)".into())));
+    lines.push(format!(
+        "  {}",
+        dim("(from a checkout: cargo run --release -- client)".into())
+    ));
     match (open_login, logins) {
         (true, Some((user, _))) => {
-            lines.push(format!("  Log in as {user}, user2, … without a password (open login: local trials only)."));
+            lines.push(format!(
+                "  Log in as {user}, user2, … without a password (open login: local trials only)."
+            ));
         }
         (true, None) => {
-            lines.push("  Any existing name logs in without a password (open login: local trials only).".into());
+            lines.push(
+                "  Any existing name logs in without a password (open login: local trials only)."
+                    .into(),
+            );
         }
         (false, Some((user, password))) => {
-            lines.push(format!("  Log in as {user}, user2, … with the password {password}, or register a name."));
+            lines.push(format!(
+                "  Log in as {user}, user2, … with the password {password}, or register a name."
+            ));
         }
         (false, None) => lines.push("  Register a name there, and talk.".into()),
     }
-    lines.push(format!("  {}", dim("Ctrl-C stops everything; the data stay.".into())));
+    lines.push(format!(
+        "  {}",
+        dim("Ctrl-C stops everything; the data stay.".into())
+    ));
     lines.push(String::new());
     lines.join("\n")
 }

@@ -16,8 +16,16 @@ const KEY_FILE: &str = "cluster.key";
 /// Reads the configured key, or the data directory's own, which is made if absent.
 pub(super) fn load(config: &Config, data_dir: &Path) -> Result<ClusterKey, UpError> {
     let configured = &config.cluster.key_file;
-    let path = if configured.is_empty() { data_dir.join(KEY_FILE) } else { PathBuf::from(configured) };
-    let read = if configured.is_empty() && !path.exists() { make(&path) } else { read(&path) };
+    let path = if configured.is_empty() {
+        data_dir.join(KEY_FILE)
+    } else {
+        PathBuf::from(configured)
+    };
+    let read = if configured.is_empty() && !path.exists() {
+        make(&path)
+    } else {
+        read(&path)
+    };
     read.map_err(|source| UpError::ClusterKey { path, source })
 }
 
@@ -37,7 +45,11 @@ fn read(path: &Path) -> io::Result<ClusterKey> {
 
 fn make(path: &Path) -> io::Result<ClusterKey> {
     let text = random::hex::<KEY_BYTES_MIN>();
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
     read(path)

@@ -92,10 +92,17 @@ impl Control {
         scope: &Shutdown,
     ) -> Result<Self, ControlError> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let door = Door { addr: listener.local_addr()?, token: random::hex::<32>() };
+        let door = Door {
+            addr: listener.local_addr()?,
+            token: random::hex::<32>(),
+        };
         let file = data_dir.join(CONTROL_FILE);
         let _ = fs::remove_file(&file);
-        let mut handle = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&file)?;
+        let mut handle = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&file)?;
         handle.write_all(&serde_json::to_vec(&door)?)?;
         let serve = serve(listener, door.token, requests);
         task::spawn(scope, TaskKind::Timer, serve);
@@ -129,14 +136,21 @@ async fn answer(
     let mut line = String::new();
     let mut reader = BufReader::new(reader.take(LINE_BYTES_MAX));
     let read = clock::timeout(ASK_TIMEOUT, reader.read_line(&mut line));
-    read.await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+    read.await
+        .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
     let ask: Ask = serde_json::from_str(&line)?;
     let same: bool = subtle_eq(ask.token.as_bytes(), token.as_bytes());
     let error = if same {
         let (answer_tx, answer_rx) = oneshot::channel();
-        let request = ControlRequest { server: ask.stop_server, answer: answer_tx };
+        let request = ControlRequest {
+            server: ask.stop_server,
+            answer: answer_tx,
+        };
         match requests.send(request).await {
-            Ok(()) => answer_rx.await.unwrap_or_else(|_| Err("the process is stopping".into())).err(),
+            Ok(()) => answer_rx
+                .await
+                .unwrap_or_else(|_| Err("the process is stopping".into()))
+                .err(),
             Err(_) => Some("the process is stopping".into()),
         }
     } else {
@@ -156,21 +170,31 @@ fn subtle_eq(a: &[u8], b: &[u8]) -> bool {
 /// Asks the `antiphon up` on this data directory to stop one of its servers, and waits until
 /// it has.
 pub async fn stop_server(data_dir: &Path, server: &str) -> Result<(), ControlError> {
-    let not_running = || ControlError::NotRunning { dir: data_dir.to_path_buf() };
+    let not_running = || ControlError::NotRunning {
+        dir: data_dir.to_path_buf(),
+    };
     let door = match fs::read(data_dir.join(CONTROL_FILE)) {
         Ok(door) => door,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(not_running()),
         Err(error) => return Err(error.into()),
     };
     let door: Door = serde_json::from_slice(&door)?;
-    let mut stream = TcpStream::connect(door.addr).await.map_err(|_| not_running())?;
-    let mut ask = serde_json::to_vec(&Ask { token: door.token, stop_server: server.to_owned() })?;
+    let mut stream = TcpStream::connect(door.addr)
+        .await
+        .map_err(|_| not_running())?;
+    let mut ask = serde_json::to_vec(&Ask {
+        token: door.token,
+        stop_server: server.to_owned(),
+    })?;
     ask.push(b'\n');
     stream.write_all(&ask).await?;
     let mut line = String::new();
     let mut reader = BufReader::new(stream.take(LINE_BYTES_MAX));
     let read = clock::timeout(ANSWER_TIMEOUT, reader.read_line(&mut line));
-    read.await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+    read.await
+        .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
     let answer: Answer = serde_json::from_str(&line)?;
-    answer.error.map_or(Ok(()), |error| Err(ControlError::Refused(error)))
+    answer
+        .error
+        .map_or(Ok(()), |error| Err(ControlError::Refused(error)))
 }

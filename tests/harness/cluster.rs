@@ -193,6 +193,10 @@ impl Cluster {
         tail(&self.log)
     }
 
+    pub(crate) fn log_path(&self) -> &Path {
+        &self.log
+    }
+
     pub(crate) fn is_running(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
     }
