@@ -79,9 +79,11 @@ fn data_dir(config: &Config) -> Result<PathBuf, ExitCode> {
 /// Logs go to standard error. On a terminal `up` shows what a person must know and no more.
 fn install_log(config: &Config) {
     let on_terminal = std::io::stderr().is_terminal();
-    let level = match config.log.level {
-        LogLevel::Info if on_terminal => LogLevel::Warn,
-        level => level,
+    let quiet = on_terminal && config.log.level == LogLevel::Info;
+    let level = if quiet {
+        LogLevel::Warn
+    } else {
+        config.log.level
     };
     let filter = EnvFilter::new(level.as_str());
     let log = tracing_subscriber::fmt()

@@ -105,7 +105,7 @@ pub struct ServerState {
 pub struct Up {
     servers: BTreeMap<String, Server>,
     backends: Backends,
-    store: EmbeddedStore,
+    store: Arc<EmbeddedStore>,
     gateway_addr: SocketAddr,
     data_dir: PathBuf,
     scope: Shutdown,
@@ -132,8 +132,8 @@ pub fn embedded_backends(store: &EmbeddedStore) -> Backends {
 impl Up {
     /// Starts everything and returns once it serves.
     pub async fn start(config: &Config, data_dir: &Path) -> Result<Self, UpError> {
-        let store = EmbeddedStore::open(data_dir).await?;
-        match Self::start_on(config, data_dir, store.clone()).await {
+        let store = Arc::new(EmbeddedStore::open(data_dir).await?);
+        match Self::start_on(config, data_dir, Arc::clone(&store)).await {
             Ok(up) => Ok(up),
             Err(error) => {
                 store.close().await;
@@ -145,7 +145,7 @@ impl Up {
     async fn start_on(
         config: &Config,
         data_dir: &Path,
-        store: EmbeddedStore,
+        store: Arc<EmbeddedStore>,
     ) -> Result<Self, UpError> {
         let key = cluster_key::load(config, data_dir)?;
         let words = Arc::new(Words::load(&settings::word_sources(config))?);

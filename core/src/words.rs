@@ -22,11 +22,19 @@ pub struct WordSources {
 pub struct WordsError;
 impl Words {
     /// stub
-    pub fn builtin() -> Self { Self }
+    pub fn builtin() -> Self {
+        Self
+    }
     /// stub
-    pub fn load(_: &WordSources) -> Result<Self, WordsError> { Ok(Self) }
+    pub fn load(_: &WordSources) -> Result<Self, WordsError> {
+        Ok(Self)
+    }
     /// stub
-    pub fn mask<'t>(&self, text: &'t str) -> Cow<'t, str> { Cow::Borrowed(text) }
+    pub fn mask<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        Cow::Borrowed(text)
+    }
     /// stub
-    pub fn popular_words(&self, text: &str) -> Vec<String> { text.split_whitespace().map(str::to_owned).collect() }
+    pub fn popular_words(&self, text: &str) -> Vec<String> {
+        text.split_whitespace().map(str::to_owned).collect()
+    }
 }

@@ -323,7 +323,7 @@ impl Cluster {
                 if matches!(frame, PeerFrame::Goodbye) {
                     return;
                 }
-                self.node.from_leader(frame);
+                self.node.take_from_leader(frame);
             }
         };
         let end = tokio::select! {

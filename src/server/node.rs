@@ -58,7 +58,7 @@ impl Node {
     }
 
     /// Handles a frame of the leader; never waits.
-    pub(super) fn from_leader(&self, frame: PeerFrame) {
+    pub(super) fn take_from_leader(&self, frame: PeerFrame) {
         match frame {
             PeerFrame::Result { request, outcome } => self.router.complete(request, outcome),
             PeerFrame::Audience {

@@ -78,13 +78,16 @@ fn fence(context: &mut LinkContext, envelope: &mut PeerEnvelope) -> Result<(), L
 }
 
 fn announced(_: &mut LinkContext, envelope: &mut PeerEnvelope) -> Result<(), LinkEnd> {
-    match &envelope.frame {
-        PeerFrame::StaleEpoch { current } => Err(LinkEnd::StaleEpoch {
+    if let PeerFrame::StaleEpoch { current } = &envelope.frame {
+        return Err(LinkEnd::StaleEpoch {
             theirs: *current,
             ours: envelope.epoch,
-        }),
-        PeerFrame::Goodbye => Err(LinkEnd::Goodbye),
-        _ => Ok(()),
+        });
+    }
+    if matches!(envelope.frame, PeerFrame::Goodbye) {
+        Err(LinkEnd::Goodbye)
+    } else {
+        Ok(())
     }
 }
 
@@ -136,7 +139,7 @@ struct FollowerSide(Arc<Node>);
 #[async_trait]
 impl Handler<LinkContext, PeerEnvelope, (), LinkEnd> for FollowerSide {
     async fn call(&self, _: &mut LinkContext, envelope: PeerEnvelope) -> Result<(), LinkEnd> {
-        self.0.from_leader(envelope.frame);
+        self.0.take_from_leader(envelope.frame);
         Ok(())
     }
 }
@@ -171,12 +174,14 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Wire<R, W> {
             .map_err(|_| LinkEnd::Silent)??
             .ok_or(LinkEnd::Closed)?;
         let envelope = decode(&bytes)?;
-        match envelope.frame {
-            PeerFrame::Hello {
-                node,
-                version: PEER_VERSION,
-            } => Ok((node, envelope.epoch)),
-            _ => Err(LinkEnd::Version),
+        if let PeerFrame::Hello {
+            node,
+            version: PEER_VERSION,
+        } = envelope.frame
+        {
+            Ok((node, envelope.epoch))
+        } else {
+            Err(LinkEnd::Version)
         }
     }
 

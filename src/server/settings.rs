@@ -5,67 +5,67 @@ use std::time::Duration;
 use antiphon_core::net::ClusterKey;
 
 /// Commands that may wait in a room's queue.
-pub const ROOM_QUEUE_DEPTH: usize = 1_024;
+pub(crate) const ROOM_QUEUE_DEPTH: usize = 1_024;
 /// Commands that a room or a direct writer takes in one go: one append each.
-pub const BATCH_MAX: usize = 256;
+pub(crate) const BATCH_MAX: usize = 256;
 const _: () = assert!(BATCH_MAX <= ROOM_QUEUE_DEPTH);
 /// Frames that may wait for one follower; beyond it the link is dropped and synced anew.
-pub const PEER_QUEUE_DEPTH: usize = 16_384;
+pub(crate) const PEER_QUEUE_DEPTH: usize = 16_384;
 /// Requests of all connections that may wait for the owner of their room. One connection
 /// has at most `in_flight_max` of them.
-pub const UPLINK_QUEUE_MAX: usize = 16_384;
+pub(crate) const UPLINK_QUEUE_MAX: usize = 16_384;
 /// Direct deliveries kept for the leader while there is none.
-pub const FORWARD_QUEUE_MAX: usize = 4_096;
+pub(crate) const FORWARD_QUEUE_MAX: usize = 4_096;
 /// Tasks that write direct messages; a conversation always has the same one.
-pub const DIRECT_WRITERS: usize = 8;
+pub(crate) const DIRECT_WRITERS: usize = 8;
 /// Stored messages that wait to be counted and cached; more are left out and counted.
-pub const BACKGROUND_QUEUE_DEPTH: usize = 4_096;
+pub(crate) const BACKGROUND_QUEUE_DEPTH: usize = 4_096;
 /// Names of users known to exist, kept so that a direct message needs no look-up.
-pub const KNOWN_USERS_MAX: usize = 100_000;
+pub(crate) const KNOWN_USERS_MAX: usize = 100_000;
 /// Users in one part of a session snapshot.
-pub const SNAPSHOT_PART_USERS: usize = 500;
+pub(crate) const SNAPSHOT_PART_USERS: usize = 500;
 /// How long a room command may take before its sender is told that the outcome is unknown.
-pub const SUBMIT_DEADLINE: Duration = Duration::from_secs(10);
+pub(crate) const SUBMIT_DEADLINE: Duration = Duration::from_secs(10);
 /// How long an append may take, with its retries.
-pub const APPEND_DEADLINE: Duration = Duration::from_secs(5);
+pub(crate) const APPEND_DEADLINE: Duration = Duration::from_secs(5);
 /// Rounds of one append before it gives up: each lost round means that somebody else wrote.
-pub const APPEND_ROUNDS_MAX: usize = 32;
+pub(crate) const APPEND_ROUNDS_MAX: usize = 32;
 /// How long a write to a client may stand still.
-pub const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the last frame of a connection may take.
-pub const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
+pub(crate) const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 /// Time for a handshake, on either port.
-pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Time to log in where no password is asked: a person types the name after connecting.
-pub const OPEN_LOGIN_TIMEOUT: Duration = Duration::from_secs(600);
+pub(crate) const OPEN_LOGIN_TIMEOUT: Duration = Duration::from_secs(600);
 /// A link without any frame for so long is dead.
-pub const PEER_SILENCE_MAX: Duration = Duration::from_secs(8);
+pub(crate) const PEER_SILENCE_MAX: Duration = Duration::from_secs(8);
 /// How often each side of a link says that it is there, and a follower how loaded it is.
-pub const PEER_PING_INTERVAL: Duration = Duration::from_secs(1);
+pub(crate) const PEER_PING_INTERVAL: Duration = Duration::from_secs(1);
 /// How often the leader publishes the list of servers.
-pub const DIRECTORY_INTERVAL: Duration = Duration::from_millis(500);
+pub(crate) const DIRECTORY_INTERVAL: Duration = Duration::from_millis(500);
 /// How long a published list holds.
-pub const DIRECTORY_TTL: Duration = Duration::from_secs(15);
+pub(crate) const DIRECTORY_TTL: Duration = Duration::from_secs(15);
 /// A room without online members leaves memory after so long.
-pub const ROOM_IDLE: Duration = Duration::from_secs(600);
+pub(crate) const ROOM_IDLE: Duration = Duration::from_secs(600);
 /// After an election nobody is said to have come or gone for so long: the users were there.
-pub const PRESENCE_QUIET: Duration = Duration::from_secs(5);
+pub(crate) const PRESENCE_QUIET: Duration = Duration::from_secs(5);
 /// Rooms with more members don't tell who comes and goes.
-pub const PRESENCE_MEMBERS_MAX: usize = 200;
+pub(crate) const PRESENCE_MEMBERS_MAX: usize = 200;
 /// Unread messages are counted up to here.
-pub const UNREAD_MAX: u64 = 1_000;
+pub(crate) const UNREAD_MAX: u64 = 1_000;
 /// Malformed frames forgiven within `ERROR_WINDOW`.
-pub const ERRORS_FORGIVEN: usize = 3;
+pub(crate) const ERRORS_FORGIVEN: usize = 3;
 /// See `ERRORS_FORGIVEN`.
-pub const ERROR_WINDOW: Duration = Duration::from_secs(10);
+pub(crate) const ERROR_WINDOW: Duration = Duration::from_secs(10);
 /// Wrong credentials before a connection is closed.
-pub const LOGIN_FAILURES_MAX: u32 = 5;
+pub(crate) const LOGIN_FAILURES_MAX: u32 = 5;
 /// Over the message rate for so long closes the connection.
-pub const TOO_FAST_AFTER: Duration = Duration::from_secs(30);
+pub(crate) const TOO_FAST_AFTER: Duration = Duration::from_secs(30);
 /// Bytes of messages in one answer; what does not fit is asked for again.
-pub const PAGE_BYTES_MAX: usize = 768 * 1024;
+pub(crate) const PAGE_BYTES_MAX: usize = 768 * 1024;
 /// Bytes written to a client before one flush.
-pub const FLUSH_BYTES: usize = 128 * 1024;
+pub(crate) const FLUSH_BYTES: usize = 128 * 1024;
 
 /// Who may log in how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

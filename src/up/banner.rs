@@ -1,28 +1,42 @@
 //! What `antiphon up` says once it serves.
 
 use owo_colors::{OwoColorize, Stream};
-use serde_json::json;
+use serde::Serialize;
 
 use super::{ServerState, Up};
 
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Ready {
+    event: &'static str,
+    gateway: String,
+    servers: Vec<ReadyServer>,
+    data_dir: String,
+}
+
+#[derive(Serialize)]
+struct ReadyServer {
+    name: String,
+    client: String,
+    cluster: String,
+    leader: bool,
+}
+
 /// The one line of `--json`.
 pub fn ready_line(up: &Up) -> String {
-    let server = |server: &ServerState| {
-        json!({
-            "name": server.name,
-            "client": server.client.to_string(),
-            "cluster": server.cluster.to_string(),
-            "leader": server.leads,
-        })
+    let server = |server: ServerState| ReadyServer {
+        name: server.name,
+        client: server.client.to_string(),
+        cluster: server.cluster.to_string(),
+        leader: server.leads,
     };
-    let servers: Vec<_> = up.state().iter().map(server).collect();
-    json!({
-        "event": "ready",
-        "gateway": up.gateway_url(),
-        "servers": servers,
-        "dataDir": up.data_dir(),
-    })
-    .to_string()
+    let ready = Ready {
+        event: "ready",
+        gateway: up.gateway_url(),
+        servers: up.state().into_iter().map(server).collect(),
+        data_dir: up.data_dir().to_string_lossy().into_owned(),
+    };
+    serde_json::to_string(&ready).expect("strings and booleans serialize")
 }
 
 /// The words for people. `logins` are names and passwords to try.

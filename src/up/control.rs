@@ -46,11 +46,11 @@ pub enum ControlError {
 
 /// What another process asks for: to stop one server.
 #[derive(Debug)]
-pub struct ControlRequest {
+pub(super) struct ControlRequest {
     /// Which.
-    pub server: String,
+    pub(super) server: String,
     /// Told how it went.
-    pub answer: oneshot::Sender<Result<(), String>>,
+    pub(super) answer: oneshot::Sender<Result<(), String>>,
 }
 
 #[derive(Serialize, Deserialize)]
