@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +20,7 @@ use antiphon_protocol::message::Reconnect;
 use antiphon_protocol::peer::PeerFrame;
 use antiphon_protocol::{DecodeError, ErrorBody, RequestFrame};
 use futures_util::stream::FuturesUnordered;
-use futures_util::{SinkExt, StreamExt};
+use futures_util::{FutureExt, SinkExt, StreamExt};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
@@ -27,7 +28,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode as WireCo
 use tokio_tungstenite::tungstenite::{Bytes, Error as WsError, Message, Utf8Bytes};
 use tracing::{debug, warn};
 
-use super::command::{Answer, Caller, CommandDispatcher};
+use super::command::{Answer, Caller, CommandDispatcher, internal};
 use super::settings::{
     AuthMode, CLOSE_TIMEOUT, ERROR_WINDOW, ERRORS_FORGIVEN, FLUSH_BYTES, OPEN_LOGIN_TIMEOUT,
     Settings, WRITE_TIMEOUT,
@@ -85,9 +86,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    /// Serves the connection until it ends, then unbinds its session.
+    /// Serves the connection until it ends, then unbinds its session. A panic in a command
+    /// ends this connection alone.
     pub(crate) async fn run(mut self) {
-        let code = self.serve().await;
+        let code = match AssertUnwindSafe(self.serve()).catch_unwind().await {
+            Ok(code) => code,
+            Err(_) => {
+                let body = internal("a command panicked");
+                self.reply(codec::encode_error(self.caller.re.as_ref(), &body));
+                let _ = self.write_queued().await;
+                Some(close_code::INTERNAL)
+            }
+        };
         if let Some(code) = code {
             debug!(
                 connection = self.caller.connection.0,
@@ -96,7 +106,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             );
             self.close(code).await;
         }
-        self.unbind().await;
+        self.caller.unbind().await;
     }
 
     /// `None` if the client is gone already.
@@ -290,26 +300,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
         };
         let _ = clock::timeout(CLOSE_TIMEOUT, farewell).await;
-    }
-
-    /// The session ends: here first, then for everybody.
-    async fn unbind(&mut self) {
-        let Some(session) = self.caller.session.take() else {
-            return;
-        };
-        let node = &self.caller.node;
-        let last = node.sessions.unbind(&session.user, &session.id);
-        if last {
-            node.router.session_down(session.user.clone());
-        }
-        if let Err(error) = node
-            .backends
-            .sessions
-            .unbind(&session.user, &session.id)
-            .await
-        {
-            warn!(error = %antiphon_core::error_chain::ErrorChain(&error), "could not unbind a session");
-        }
     }
 }
 

@@ -66,12 +66,7 @@ mod tests {
     fn words_are_unique_and_han_runs_give_pairs() {
         assert_eq!(
             indexed("The cat, the CAT 我爱北京"),
-            "cat the 我爱 爱北 北京"
-                .split(' ')
-                .collect::<BTreeSet<_>>()
-                .into_iter()
-                .collect::<Vec<_>>()
-                .join(" ")
+            "cat the 北京 我爱 爱北"
         );
         assert_eq!(query("北京"), Some("\"北京\"".to_owned()));
         assert_eq!(query(" \"*()"), None);
