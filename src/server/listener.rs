@@ -200,7 +200,6 @@ impl Listener {
             .header_read_timeout(HANDSHAKE_TIMEOUT)
             .max_headers(HEADERS_MAX)
             .max_buf_size(HEADER_BYTES_MAX)
-            .keep_alive(false)
             .serve_connection(TokioIo::new(stream), service)
             .with_upgrades();
         let handshake = clock::timeout(HANDSHAKE_TIMEOUT, served);
@@ -344,6 +343,10 @@ fn refuse(status: StatusCode, why: &'static str, headers: &[(HeaderName, &'stati
     reply
         .headers_mut()
         .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    // Not by the builder's `keep_alive`: that writes "close" on a 101 as well.
+    reply
+        .headers_mut()
+        .insert(header::CONNECTION, HeaderValue::from_static("close"));
     for (name, value) in headers {
         reply
             .headers_mut()
