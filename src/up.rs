@@ -25,7 +25,7 @@ use antiphon_core::memory::{
 };
 use antiphon_core::shutdown::Shutdown;
 use antiphon_core::task::{self, TaskKind};
-use antiphon_core::words::{Words, WordsError};
+use antiphon_core::words::{FilterError, Words};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tracing::{error, info};
@@ -69,7 +69,7 @@ pub enum UpError {
     },
     /// The word lists.
     #[error("the word lists can't be used")]
-    Words(#[from] WordsError),
+    Words(#[from] FilterError),
     /// A setting that only the start can check.
     #[error("a setting can't be used")]
     Settings(#[from] SettingsError),

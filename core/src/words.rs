@@ -16,7 +16,7 @@ pub use filter::{FilterSources, Hit, WordFilter};
 pub use list::{FilterError, LIST_BYTES_MAX, TERM_CHARS_MAX};
 pub use popular::{POPULAR_WORDS_MAX, StopWords, WORD_CHARS_MAX, popular_words};
 pub use reload::{WordSources, Words};
-pub use segment::{TOKEN_CHARS_MAX, TOKENS_MAX, tokens};
+pub use segment::{TOKEN_CHARS_MAX, TOKENS_MAX, index_tokens, query_tokens};
 
 /// What stands in the place of each masked character.
 pub const MASK: char = '*';

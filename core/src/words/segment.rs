@@ -10,8 +10,8 @@ use unicode_segmentation::UnicodeSegmentation;
 
 use super::fold::{is_han, is_invisible};
 
-/// Most different words of one text: Chinese in search mode gives at most about two for each
-/// character of the longest message.
+/// Most different words of one text: Chinese gives at most two for each character of the
+/// longest message.
 pub const TOKENS_MAX: usize = 2 * MESSAGE_CHARS_MAX;
 /// Longest token, in characters; a longer word is cut there, in the index and in the query
 /// alike, so that it is found still.
@@ -59,22 +59,45 @@ pub(super) fn runs(text: &str) -> impl Iterator<Item = Run<'_>> {
     })
 }
 
-/// The words by which a text is indexed and searched, each once, in order: normalized
-/// Unicode words (UAX #29) that have a letter or a digit, and Han runs cut in search mode, so
-/// that short words inside longer ones are found. A word with inner dots, colons or
-/// underscores comes with its parts. At most [`TOKENS_MAX`].
-pub fn tokens(text: &str) -> Vec<String> {
+/// The words by which a text is indexed, each once, in order: normalized Unicode words (UAX
+/// #29) that have a letter or a digit, and of Han runs every character and every pair of
+/// neighbors. A word with inner dots, colons or underscores comes with its parts. At most
+/// [`TOKENS_MAX`].
+///
+/// Pairs rather than words of a dictionary, because how a dictionary cuts depends on what
+/// stands around, which a query lacks: so every part of a Chinese text is found, known word
+/// or not.
+pub fn index_tokens(text: &str) -> Vec<String> {
+    cut(text, |tokens, run| {
+        let chars: Vec<char> = run.chars().collect();
+        for (at, c) in chars.iter().enumerate() {
+            tokens.add(&c.to_string());
+            if let Some(next) = chars.get(at + 1) {
+                tokens.add(&String::from_iter([c, next]));
+            }
+        }
+    })
+}
+
+/// The words that a text must have to be found by a query, out of those of [`index_tokens`].
+pub fn query_tokens(query: &str) -> Vec<String> {
+    cut(query, |tokens, run| {
+        let chars: Vec<char> = run.chars().collect();
+        if chars.len() == 1 {
+            tokens.add(run);
+        }
+        for pair in chars.windows(2) {
+            tokens.add(&String::from_iter(pair));
+        }
+    })
+}
+
+fn cut(text: &str, cut_han: impl Fn(&mut Tokens, &str)) -> Vec<String> {
     let text = normalize(text);
     let mut tokens = Tokens::default();
     for run in runs(&text) {
         match run {
-            // Words that the dictionary lacks stay single characters: what the statistical
-            // model makes of them depends on their neighbors, which a query lacks.
-            Run::Han(run) => {
-                for token in dictionary().cut_for_search(run, false) {
-                    tokens.add(token.word);
-                }
-            }
+            Run::Han(run) => cut_han(&mut tokens, run),
             Run::Other(run) => {
                 for word in run.unicode_words() {
                     add_word(&mut tokens, word);
