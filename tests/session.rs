@@ -207,7 +207,7 @@ async fn kick_oldest_closes_the_older_connection_and_refuse_the_newer() {
 }
 
 #[tokio::test]
-async fn a_resume_token_works_once_and_on_any_server() {
+async fn a_resume_token_works_on_any_server() {
     let cluster = Cluster::start(&Options::default());
     drop(Client::join(cluster.server(0), "alice").await);
     let mut client = Client::connect(cluster.server(0)).await;
@@ -218,8 +218,9 @@ async fn a_resume_token_works_once_and_on_any_server() {
     let reply = client.ok("login", resume(&token)).await;
     assert_eq!(reply["username"], "alice");
     assert_ne!(reply["resumeToken"], token);
-    let mut thief = Client::connect(cluster.server(2)).await;
-    assert_eq!(thief.refused("login", resume(&token)).await, "auth_failed");
+    // The answer with the new token may have been lost, so for a short while the old one works.
+    let mut retry = Client::connect(cluster.server(2)).await;
+    assert_eq!(retry.ok("login", resume(&token)).await["username"], "alice");
     let mut guess = Client::connect(cluster.server(2)).await;
     assert_eq!(
         guess.refused("login", resume(&json!("AAAAAAAAAAAA"))).await,
