@@ -30,10 +30,29 @@ pub enum Command {
     Up(UpArgs),
     /// Stop one server of a running `antiphon up`; the others go on
     StopServer(StopServerArgs),
+    /// Try the word filter
+    Filter {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: FilterCommand,
+    },
     /// Say whether the configuration is right, and everything that is wrong with it
     CheckConfig(ConfigArgs),
     /// Print a configuration file with every key, its default and its reason
     DefaultConfig,
+}
+
+/// The subcommands of `antiphon filter`.
+#[derive(Debug, Subcommand)]
+pub enum FilterCommand {
+    /// Show what the filter makes of a text, and why
+    Test {
+        /// The text
+        text: String,
+        /// The configuration.
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
 }
 
 /// Where the configuration comes from.

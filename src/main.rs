@@ -6,11 +6,12 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use antiphon::cli::{Cli, Command, ConfigArgs, StopServerArgs, UpArgs};
+use antiphon::cli::{Cli, Command, ConfigArgs, FilterCommand, StopServerArgs, UpArgs};
 use antiphon::config::{self, Config, LogFormat, LogLevel};
-use antiphon::output;
 use antiphon::up::{self, Up};
+use antiphon::{output, settings};
 use antiphon_core::error_chain::ErrorChain;
+use antiphon_core::words::Words;
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -28,6 +29,9 @@ fn main() -> ExitCode {
         None => run_up(&cli.up),
         Some(Command::Up(args)) => run_up(&args),
         Some(Command::StopServer(args)) => run_stop_server(&args),
+        Some(Command::Filter {
+            command: FilterCommand::Test { text, config },
+        }) => test_filter(&config, &text),
         Some(Command::CheckConfig(args)) => check_config(&args),
         Some(Command::DefaultConfig) => {
             output::line(config::default_toml().trim_end());
@@ -85,7 +89,11 @@ fn install_log(config: &Config) {
     } else {
         config.log.level
     };
-    let filter = EnvFilter::new(level.as_str());
+    // Libraries log frames, and frames hold what people write: they get to say warnings only.
+    let level = level.as_str();
+    let ours = ["", "_backend", "_client", "_core", "_gateway", "_seed"];
+    let ours = ours.map(|part| format!("antiphon{part}={level}")).join(",");
+    let filter = EnvFilter::new(format!("warn,{ours}"));
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr);
@@ -211,4 +219,21 @@ fn check_config(args: &ConfigArgs) -> ExitCode {
         }
         Err(code) => code,
     }
+}
+
+fn test_filter(args: &ConfigArgs, text: &str) -> ExitCode {
+    let config = match load_config(args, args.overrides()) {
+        Ok(config) => config,
+        Err(code) => return code,
+    };
+    let words = match Words::load(&settings::word_sources(&config)) {
+        Ok(words) => words,
+        Err(error) => return fail(&error),
+    };
+    output::line(&words.mask(text));
+    for hit in words.explain(text) {
+        let found = &text[hit.range.clone()];
+        output::line(&format!("  {found:?} is {:?} of {}", hit.term, hit.source));
+    }
+    ExitCode::SUCCESS
 }

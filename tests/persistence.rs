@@ -160,7 +160,7 @@ async fn history_search_and_popular_words_survive_a_restart_in_english_and_chine
     let texts = [
         "Roses are red",
         "the roses grow",
-        "玫瑰花开了",
+        "玫瑰很红",
         "你好，玫瑰",
         "Violets grow, violets bloom",
     ];

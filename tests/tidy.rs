@@ -279,7 +279,11 @@ fn production_code_does_not_unwrap() {
 fn no_test_is_switched_off() {
     let attribute = concat!("#[", "ignore");
     let files = rust();
-    let off = files.iter().filter(|file| file.text.contains(attribute));
+    // The one exception is not a test but a process that a test starts and kills.
+    let child = concat!("#[", "ignore = \"the child process");
+    let off = files
+        .iter()
+        .filter(|file| file.text.matches(attribute).count() > file.text.matches(child).count());
     none(
         "switched off in",
         off.map(|file| file.path.clone()).collect(),
