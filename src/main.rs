@@ -85,7 +85,9 @@ fn install_log(config: &Config) {
     } else {
         config.log.level
     };
-    let filter = EnvFilter::new(level.as_str());
+    // The WebSocket library writes whole frames, passwords and all, at trace.
+    let quiet = "tungstenite=info,tokio_tungstenite=info";
+    let filter = EnvFilter::new(format!("{},{quiet}", level.as_str()));
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr);
