@@ -6,8 +6,8 @@ pub(crate) mod cluster;
 pub(crate) mod raw;
 pub(crate) mod wait;
 
-pub(crate) use client::{Client, Closed, PASSWORD};
-pub(crate) use cluster::{Cluster, Options, Server};
+pub(crate) use client::{Client, PASSWORD};
+pub(crate) use cluster::{Cluster, Options};
 pub(crate) use raw::RawSocket;
 pub(crate) use wait::wait_until;
 
