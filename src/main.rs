@@ -6,12 +6,13 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use antiphon::cli::{Cli, Command, ConfigArgs, FilterCommand, StopServerArgs, UpArgs};
-use antiphon::config::{self, Config, LogFormat, LogLevel};
+use antiphon::cli::{Cli, Command, ConfigArgs, FilterCommand, SeedArgs, StopServerArgs, UpArgs};
+use antiphon::config::{self, Config, LogFormat, LogLevel, LoginMode};
 use antiphon::up::{self, Up};
-use antiphon::{output, settings};
+use antiphon::{output, seeding, settings};
 use antiphon_core::error_chain::ErrorChain;
 use antiphon_core::words::Words;
+use antiphon_seed::Progress;
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         None => run_up(&cli.up),
         Some(Command::Up(args)) => run_up(&args),
         Some(Command::StopServer(args)) => run_stop_server(&args),
+        Some(Command::Seed(args)) => run_seed(&args),
         Some(Command::Filter {
             command: FilterCommand::Test { text, config },
         }) => test_filter(&config, &text),
@@ -139,14 +141,14 @@ async fn up_until_stopped(config: &Config, dir: &Path, args: &UpArgs) -> ExitCod
         Ok(stop) => stop,
         Err(error) => return fail(&error),
     };
-    let up = match Up::start(config, dir).await {
+    let up = match Up::start(config, dir, args.seed).await {
         Ok(up) => up,
         Err(error) => return fail(&error),
     };
     if args.json {
         output::line(&up::ready_line(&up));
     } else {
-        output::line(&up::welcome(&up, args.open_login, None));
+        output::line(&up::welcome(&up, config.auth.mode == LoginMode::Open));
     }
     if up.run(stop).await {
         ExitCode::SUCCESS
@@ -236,4 +238,58 @@ fn test_filter(args: &ConfigArgs, text: &str) -> ExitCode {
         output::line(&format!("  {found:?} is {:?} of {}", hit.term, hit.source));
     }
     ExitCode::SUCCESS
+}
+
+fn run_seed(args: &SeedArgs) -> ExitCode {
+    let mut overrides = args.config.overrides();
+    if let (Ok(overrides), Some(dir)) = (&mut overrides, &args.data_dir) {
+        overrides.push((
+            "store.data_dir".to_owned(),
+            dir.to_string_lossy().into_owned(),
+        ));
+    }
+    let config = match load_config(&args.config, overrides) {
+        Ok(config) => config,
+        Err(code) => return code,
+    };
+    let dir = match data_dir(&config) {
+        Ok(dir) => dir,
+        Err(code) => return code,
+    };
+    install_log(&config);
+    output::error_line(&format!("filling {}", dir.display()));
+    let mut percent = 0;
+    let mut progress = |progress: Progress| {
+        if let Progress::Messages { done, total } = progress {
+            let now = done * 100 / total.max(1);
+            if now >= percent + 10 {
+                percent = now;
+                output::error_line(&format!("  {now} % of {total} messages"));
+            }
+        }
+    };
+    let seeding = seeding::seed_data_dir(&dir, args.options(), &mut progress);
+    match runtime().block_on(seeding) {
+        Ok(seeded) => {
+            let s = &seeded.summary;
+            output::line(&format!(
+                "users     {} made, {} were there",
+                s.users_made, s.users_there
+            ));
+            output::line(&format!(
+                "rooms     {} made, {} were there",
+                s.rooms_made, s.rooms_there
+            ));
+            output::line(&format!(
+                "messages  {} made, {} were there",
+                s.messages_made, s.messages_there
+            ));
+            output::line(&format!(
+                "log in    user1, user2, … with the password {}",
+                seeded.password
+            ));
+            ExitCode::SUCCESS
+        }
+        Err(error) => fail(&error),
+    }
 }

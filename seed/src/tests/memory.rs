@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
 use antiphon_core::contract::*;
-use antiphon_core::words::tokens;
+use antiphon_core::words::{index_tokens, query_tokens};
 use antiphon_protocol::{ClientId, ConversationId, RoomName, UserName};
 use async_trait::async_trait;
 
@@ -448,10 +448,10 @@ impl MessageArchive for MemoryArchive {
         text: &str,
         limit: usize,
     ) -> BackendResult<Vec<Record>> {
-        let wanted = tokens(text);
+        let wanted = query_tokens(text);
         let mut found = self.all();
         found.retain(|record| {
-            let held = tokens(&record.body);
+            let held = index_tokens(&record.body);
             conversations.contains(&record.conversation)
                 && !wanted.is_empty()
                 && wanted.iter().all(|word| held.contains(word))
