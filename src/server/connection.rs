@@ -29,9 +29,10 @@ use tokio_tungstenite::tungstenite::{Bytes, Error as WsError, Message, Utf8Bytes
 use tracing::{debug, warn};
 
 use super::command::{Answer, Caller, CommandDispatcher, internal};
+use super::paced::Paced;
 use super::settings::{
-    AuthMode, CLOSE_TIMEOUT, ERROR_WINDOW, ERRORS_FORGIVEN, FLUSH_BYTES, OPEN_LOGIN_TIMEOUT,
-    Settings, WRITE_TIMEOUT,
+    AuthMode, CLOSE_TIMEOUT, ERROR_WINDOW, ERRORS_FORGIVEN, FLUSH_BYTES, MESSAGE_TIMEOUT,
+    OPEN_LOGIN_TIMEOUT, Settings, WRITE_TIMEOUT,
 };
 
 /// How long clients are asked to wait before they reconnect, at most: drawn for each, so that
@@ -42,7 +43,7 @@ type LateReply = Pin<Box<dyn Future<Output = String> + Send>>;
 
 /// One connection.
 pub(crate) struct Connection<S> {
-    socket: WebSocketStream<S>,
+    socket: WebSocketStream<Paced<S>>,
     caller: Caller,
     dispatcher: Arc<CommandDispatcher>,
     late: FuturesUnordered<LateReply>,
@@ -65,7 +66,7 @@ enum Wake {
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// A connection whose handshake is done.
     pub(crate) fn new(
-        socket: WebSocketStream<S>,
+        socket: WebSocketStream<Paced<S>>,
         caller: Caller,
         dispatcher: Arc<CommandDispatcher>,
         scope: Shutdown,
@@ -176,13 +177,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if self.caller.session.is_none() {
             at = at.min(self.login_deadline);
         }
-        at
+        match self.socket.get_ref().unfinished_since() {
+            Some(since) => at.min(since + MESSAGE_TIMEOUT),
+            None => at,
+        }
     }
 
     async fn on_timer(&mut self) -> Result<(), Option<CloseCode>> {
         let now = clock::now();
         if self.caller.session.is_none() && now >= self.login_deadline {
             return Err(Some(close_code::AUTH_TIMEOUT));
+        }
+        let unfinished = self.socket.get_ref().unfinished_since();
+        if unfinished.is_some_and(|since| now >= since + MESSAGE_TIMEOUT) {
+            return Err(Some(close_code::POLICY));
         }
         if self.pong_due.is_some_and(|due| now >= due) {
             return Err(Some(close_code::DEAD_PEER));
@@ -197,6 +205,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Any frame of the client's shows that it is there.
     fn alive(&mut self) {
+        self.socket.get_mut().message_done();
         self.pong_due = None;
         self.ping_at = clock::now() + self.caller.node.settings.ping_interval;
     }

@@ -30,6 +30,7 @@ use super::command::{Caller, CommandDispatcher};
 use super::connection::Connection;
 use super::interceptor::TokenBucket;
 use super::node::Node;
+use super::paced::Paced;
 use super::session::{Outbound, lock};
 use super::settings::HANDSHAKE_TIMEOUT;
 
@@ -219,7 +220,7 @@ impl Listener {
             return;
         };
         let socket = WebSocketStream::from_partially_read(
-            parts.io.into_inner(),
+            Paced::new(parts.io.into_inner()),
             parts.read_buf.to_vec(),
             Role::Server,
             Some(websocket_config()),
