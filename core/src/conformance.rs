@@ -5,9 +5,12 @@
 //! Effects may take a while, up to [`DEADLINE`].
 
 pub mod coordinator;
+pub mod message_archive;
 pub mod recent_messages;
+pub mod room_store;
 pub mod server_directory;
 pub mod session_registry;
+pub mod user_store;
 pub mod word_ranking;
 
 use std::time::Duration;

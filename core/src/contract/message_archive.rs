@@ -114,7 +114,8 @@ pub trait MessageArchive: Send + Sync {
     ) -> BackendResult<Vec<Record>>;
 
     /// The first sequence whose time is at least `ts_ms`; `None` if all are older.
-    async fn seq_at(&self, conversation: &ConversationId, ts_ms: u64) -> BackendResult<Option<u64>>;
+    async fn seq_at(&self, conversation: &ConversationId, ts_ms: u64)
+    -> BackendResult<Option<u64>>;
 
     /// The record with that client id.
     async fn find(

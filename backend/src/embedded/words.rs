@@ -1,0 +1,85 @@
+//! The words of the search index. The index gets text that is cut already, so that a Chinese
+//! word of two characters is found as well as an English one.
+
+use std::collections::BTreeSet;
+
+/// The words of a text. A stand-in for `antiphon_core::words::tokens`: lower-cased runs of
+/// letters and digits, and every pair of neighbors in a run of Han characters.
+fn index_tokens(text: &str) -> Vec<String> {
+    let lower = text.to_lowercase();
+    let mut tokens = Vec::new();
+    for run in lower
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|run| !run.is_empty())
+    {
+        let chars: Vec<char> = run.chars().collect();
+        if chars.len() > 1 && chars.iter().all(|c| ('\u{3400}'..='\u{9fff}').contains(c)) {
+            tokens.extend(chars.windows(2).map(|pair| pair.iter().collect::<String>()));
+        } else {
+            tokens.push(run.to_owned());
+        }
+    }
+    tokens
+}
+
+/// What the index stores for a text: each word once, parted by spaces.
+pub(super) fn indexed(text: &str) -> String {
+    unique_words(text).into_iter().collect::<Vec<_>>().join(" ")
+}
+
+/// The query for rows that have every word of a text; `None` if it has no words. Each word is
+/// quoted, so that no text is ever query syntax.
+pub(super) fn query(text: &str) -> Option<String> {
+    let quoted: Vec<String> = unique_words(text)
+        .into_iter()
+        .map(|word| format!("\"{word}\""))
+        .collect();
+    (!quoted.is_empty()).then(|| quoted.join(" "))
+}
+
+fn unique_words(text: &str) -> BTreeSet<String> {
+    index_tokens(text)
+        .iter()
+        .map(|token| shielded(token))
+        .filter(|word| !word.is_empty())
+        .collect()
+}
+
+/// The index's own tokenizer would split a word at ASCII punctuation; a private-use character
+/// in its stead keeps the word whole.
+fn shielded(token: &str) -> String {
+    let shield = |c: char| {
+        if c.is_ascii() && !c.is_ascii_alphanumeric() {
+            char::from_u32(0xE000 + u32::from(c)).expect("a private-use character")
+        } else {
+            c
+        }
+    };
+    token.chars().map(shield).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_unique_and_han_runs_give_pairs() {
+        assert_eq!(
+            indexed("The cat, the CAT 我爱北京"),
+            "cat the 我爱 爱北 北京"
+                .split(' ')
+                .collect::<BTreeSet<_>>()
+                .into_iter()
+                .collect::<Vec<_>>()
+                .join(" ")
+        );
+        assert_eq!(query("北京"), Some("\"北京\"".to_owned()));
+        assert_eq!(query(" \"*()"), None);
+    }
+
+    #[test]
+    fn punctuation_inside_a_word_never_splits_it() {
+        assert_eq!(shielded("don't"), "don\u{e027}t");
+        assert_eq!(shielded("a\"b c"), "a\u{e022}b\u{e020}c");
+    }
+}
