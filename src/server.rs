@@ -282,3 +282,6 @@ impl Server {
         clean
     }
 }
+
+#[cfg(test)]
+mod tests;
