@@ -283,3 +283,6 @@ impl Server {
         clean
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -306,3 +306,6 @@ fn prefix(address: IpAddr) -> IpAddr {
         IpAddr::V6(v6) => IpAddr::V6((u128::from(v6) >> 64 << 64).into()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -394,3 +394,6 @@ fn websocket_config() -> WebSocketConfig {
         .max_frame_size(Some(FRAME_BYTES_MAX))
         .accept_unmasked_frames(false)
 }
+
+#[cfg(test)]
+mod tests;

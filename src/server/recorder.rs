@@ -249,20 +249,24 @@ impl Recorder {
     /// Appends every part's drafts; each ends with a result for each draft.
     pub(crate) async fn append(&self, parts: &mut [Part]) {
         let deadline = clock::now() + APPEND_DEADLINE;
-        for _ in 0..APPEND_ROUNDS_MAX {
-            if parts.iter().all(|part| part.drafts.is_empty()) {
+        let mut lost_rounds = 0;
+        let waiting = |parts: &[Part]| parts.iter().map(|part| part.drafts.len()).sum::<usize>();
+        while lost_rounds < APPEND_ROUNDS_MAX && clock::now() < deadline {
+            let before = waiting(parts);
+            if before == 0 {
                 return;
-            }
-            if clock::now() >= deadline {
-                break;
             }
             if let Err(error) = self.round(parts).await {
                 self.failed(parts, &error).await;
                 return;
             }
+            // A round that ends at a retry's duplicate is not lost: that retry is settled.
+            if waiting(parts) == before {
+                lost_rounds += 1;
+            }
         }
         for part in parts {
-            part.settle_all(&Written::Unavailable);
+            self.resolve(part, &Written::Unavailable).await;
         }
     }
 
@@ -304,7 +308,7 @@ impl Recorder {
         for part in parts {
             part.log.top = None;
             match error.kind {
-                BackendErrorKind::Timeout => self.resolve(part).await,
+                BackendErrorKind::Timeout => self.resolve(part, &Written::Unknown).await,
                 BackendErrorKind::Unavailable
                 | BackendErrorKind::Conflict
                 | BackendErrorKind::NotFound
@@ -313,7 +317,9 @@ impl Recorder {
         }
     }
 
-    async fn resolve(&self, part: &mut Part) {
+    /// Looks every draft up that is left; `absent` is told of those that are not in the log.
+    /// A record with another message id than the draft's was there before this append.
+    async fn resolve(&self, part: &mut Part, absent: &Written) {
         while let Some(draft) = part.drafts.front() {
             let found = self
                 .archive
@@ -321,11 +327,20 @@ impl Recorder {
                 .find(&part.log.conversation, &draft.sender, &draft.client_id)
                 .await;
             let written = match found {
-                Ok(Some(record)) if record.body_hash == draft.body_hash => Written::Stored(record),
-                Ok(Some(_)) => Written::ClientIdConflict,
-                Ok(None) | Err(_) => Written::Unknown,
+                Ok(Some(record)) if record.body_hash != draft.body_hash => {
+                    Written::ClientIdConflict
+                }
+                Ok(Some(record)) if record.message_id == draft.message_id => {
+                    Written::Stored(record)
+                }
+                Ok(Some(record)) => Written::Duplicate(record),
+                Ok(None) => absent.clone(),
+                Err(_) => Written::Unknown,
             };
             part.settle(written);
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

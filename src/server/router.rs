@@ -296,3 +296,6 @@ pub(crate) fn overloaded() -> ErrorBody {
         1_000,
     )
 }
+
+#[cfg(test)]
+mod tests;

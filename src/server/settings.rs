@@ -28,7 +28,7 @@ pub(crate) const SNAPSHOT_PART_USERS: usize = 500;
 pub(crate) const SUBMIT_DEADLINE: Duration = Duration::from_secs(10);
 /// How long an append may take, with its retries.
 pub(crate) const APPEND_DEADLINE: Duration = Duration::from_secs(5);
-/// Rounds of one append before it gives up: each lost round means that somebody else wrote.
+/// Lost rounds of one append before it gives up: in each of them somebody else wrote first.
 pub(crate) const APPEND_ROUNDS_MAX: usize = 32;
 /// How long a write to a client may stand still.
 pub(crate) const WRITE_TIMEOUT: Duration = Duration::from_secs(10);

@@ -160,7 +160,12 @@ async fn stopping_ends_idle_connections_and_closes_the_port() {
     let mut idle = gateway.connect().await;
     idle.write_all(HEALTH.as_bytes()).await.unwrap();
     assert_eq!(read_reply(&mut idle).await.status, 200);
+    let began = antiphon_core::clock::now();
     stopped(gateway).await;
+    assert!(
+        began.elapsed() < Duration::from_secs(4),
+        "no timeout has to end it"
+    );
     assert!(read_to_end(&mut idle).await.is_empty());
     assert!(tokio::net::TcpStream::connect(addr).await.is_err());
 }
@@ -183,7 +188,9 @@ async fn a_request_at_work_is_finished_before_the_end() {
         .await
         .expect("the port closes first");
     drop(held);
-    assert_eq!(read_reply(&mut open).await.json()["name"], "node-1");
+    let reply = read_reply(&mut open).await;
+    assert_eq!(reply.json()["name"], "node-1");
+    assert_eq!(reply.header("connection"), Some("close"));
     stopped(gateway).await;
     assert!(read_to_end(&mut open).await.is_empty());
 }
