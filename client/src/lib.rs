@@ -6,6 +6,8 @@
 
 pub mod client;
 pub mod connection;
+#[cfg(test)]
+mod fake_server;
 pub mod gateway;
 pub mod limits;
 
