@@ -25,6 +25,11 @@ fn is_noise_mark(c: char) -> bool {
         | 0x20D0..=0x20FF | 0xFE20..=0xFE2F)
 }
 
+/// Whether folding leaves a character out.
+pub(super) fn is_dropped(c: char) -> bool {
+    is_invisible(c) || is_noise_mark(c)
+}
+
 /// Han characters.
 pub(super) fn is_han(c: char) -> bool {
     matches!(u32::from(c),
@@ -132,7 +137,7 @@ impl<'t> Folded<'t> {
         if c.is_ascii() {
             return self.push_folded(c.to_ascii_lowercase(), &source);
         }
-        if is_invisible(c) || is_noise_mark(c) {
+        if is_dropped(c) {
             return;
         }
         if is_cjk(c) && (c as u32) < 0xF900 {
@@ -160,7 +165,7 @@ struct Parts {
 
 impl Parts {
     fn add(&mut self, part: char) {
-        if is_invisible(part) || is_noise_mark(part) {
+        if is_dropped(part) {
             return;
         }
         for lower in part.to_lowercase().filter(|&c| !is_noise_mark(c)) {
