@@ -81,6 +81,7 @@ impl Fixture {
 
     fn bind(&self, name: &str) {
         let session = LocalSession {
+            login_at_ms: 0,
             id: SessionId(name.into()),
             connection: ConnectionId(1),
             outbound: Arc::new(Outbound::new(1_000, 10)),
