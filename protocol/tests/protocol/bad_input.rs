@@ -1,5 +1,6 @@
 //! Hostile frames: each gets its typed error, and none gets a panic.
 
+use antiphon_protocol::client::Login;
 use antiphon_protocol::codec::{decode_request, decode_server_frame};
 use antiphon_protocol::{ClientCommand, DecodeError};
 use proptest::prelude::*;
