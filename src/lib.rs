@@ -1,1 +1,2 @@
 //! Antiphon.
+pub mod terminal;
