@@ -60,7 +60,7 @@ impl Spec {
         let is = |other: &&str| other.eq_ignore_ascii_case(name);
         SPECS
             .iter()
-            .find(|spec| is(&spec.name) || spec.aliases.iter().any(|alias| is(alias)))
+            .find(|spec| is(&spec.name) || spec.aliases.iter().any(is))
     }
 }
 

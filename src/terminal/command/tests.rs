@@ -104,6 +104,17 @@ fn lines_become_commands() {
         ),
         ("/popular", TerminalCommand::Popular(Popular { n: 10 })),
         ("/popular 3", TerminalCommand::Popular(Popular { n: 3 })),
+    ];
+    for (line, expected) in cases {
+        assert_eq!(parsed(line), expected, "{line}");
+    }
+}
+
+#[test]
+fn other_lines_become_other_commands() {
+    let text = |text: &str| text.to_owned();
+    let some = |text: &str| Some(text.to_owned());
+    let cases = [
         ("/history 500", TerminalCommand::History(History { n: 500 })),
         (
             "/search two words",
