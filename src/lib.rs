@@ -1,2 +1,11 @@
-//! Antiphon.
+//! Antiphon: a chat cluster that people host themselves. This crate is the composition root
+//! of the one binary; each subcommand is a library call.
+
+pub mod cli;
+pub mod config;
+pub mod output;
+pub mod seeding;
+pub mod server;
+pub mod settings;
 pub mod terminal;
+pub mod up;

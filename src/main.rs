@@ -1,2 +1,295 @@
-//! The binary.
-fn main() {}
+//! The binary: reads the command line and the environment, sets up the log, runs one
+//! subcommand, and ends the process with its exit code.
+
+use std::env;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use antiphon::cli::{Cli, Command, ConfigArgs, FilterCommand, SeedArgs, StopServerArgs, UpArgs};
+use antiphon::config::{self, Config, LogFormat, LogLevel, LoginMode};
+use antiphon::up::{self, Up};
+use antiphon::{output, seeding, settings};
+use antiphon_core::error_chain::ErrorChain;
+use antiphon_core::words::Words;
+use antiphon_seed::Progress;
+use clap::Parser;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+/// Something went wrong at run time.
+const FAILURE: u8 = 1;
+/// The command line is wrong.
+const USAGE: u8 = 2;
+/// The configuration is wrong (EX_CONFIG of sysexits.h).
+const CONFIG: u8 = 78;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match cli.command {
+        None => run_up(&cli.up),
+        Some(Command::Up(args)) => run_up(&args),
+        Some(Command::StopServer(args)) => run_stop_server(&args),
+        Some(Command::Seed(args)) => run_seed(&args),
+        Some(Command::Filter {
+            command: FilterCommand::Test { text, config },
+        }) => test_filter(&config, &text),
+        Some(Command::CheckConfig(args)) => check_config(&args),
+        Some(Command::DefaultConfig) => {
+            output::line(config::default_toml().trim_end());
+            ExitCode::SUCCESS
+        }
+    }
+}
+
+/// The configuration, or the exit code after every problem was told.
+fn load_config(
+    args: &ConfigArgs,
+    overrides: Result<Vec<(String, String)>, antiphon::cli::SetError>,
+) -> Result<Config, ExitCode> {
+    let overrides = overrides.map_err(|error| {
+        output::error_line(&format!("antiphon: {error}"));
+        ExitCode::from(USAGE)
+    })?;
+    let here = Path::new(config::FILE_NAME);
+    let file = args
+        .config
+        .as_deref()
+        .or_else(|| here.exists().then_some(here));
+    Config::load(file, env_pairs(), &overrides).map_err(|problems| {
+        output::error_line(&problems.to_string());
+        ExitCode::from(CONFIG)
+    })
+}
+
+#[expect(clippy::disallowed_methods, reason = "main reads the environment")]
+fn env_pairs() -> impl Iterator<Item = (String, String)> {
+    env::vars()
+}
+
+fn data_dir(config: &Config) -> Result<PathBuf, ExitCode> {
+    let find = |name: &str| {
+        env_pairs()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value)
+    };
+    let (xdg, home) = (find("XDG_DATA_HOME"), find("HOME"));
+    config::resolve_data_dir(&config.store.data_dir, xdg.as_deref(), home.as_deref()).ok_or_else(
+        || {
+            output::error_line("antiphon: no data directory: give one with --data-dir DIR");
+            ExitCode::from(CONFIG)
+        },
+    )
+}
+
+/// Logs go to standard error. On a terminal `up` shows what a person must know and no more.
+fn install_log(config: &Config) {
+    let on_terminal = std::io::stderr().is_terminal();
+    let quiet = on_terminal && config.log.level == LogLevel::Info;
+    let level = if quiet {
+        LogLevel::Warn
+    } else {
+        config.log.level
+    };
+    // Libraries log frames, and frames hold what people write: they get to say warnings only.
+    let level = level.as_str();
+    let ours = ["", "_backend", "_client", "_core", "_gateway", "_seed"];
+    let ours = ours.map(|part| format!("antiphon{part}={level}")).join(",");
+    let filter = EnvFilter::new(format!("warn,{ours}"));
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    let as_json = match config.log.format {
+        LogFormat::Auto => !on_terminal,
+        LogFormat::Pretty => false,
+        LogFormat::Json => true,
+    };
+    if as_json {
+        log.json().flatten_event(true).init();
+    } else {
+        log.with_ansi(on_terminal).init();
+    }
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .expect("the system gives threads and an event queue")
+}
+
+fn fail(error: &(dyn std::error::Error + 'static)) -> ExitCode {
+    output::error_line(&format!("antiphon: {}", ErrorChain(error)));
+    ExitCode::from(FAILURE)
+}
+
+fn run_up(args: &UpArgs) -> ExitCode {
+    let config = match load_config(&args.config, args.overrides()) {
+        Ok(config) => config,
+        Err(code) => return code,
+    };
+    let dir = match data_dir(&config) {
+        Ok(dir) => dir,
+        Err(code) => return code,
+    };
+    install_log(&config);
+    runtime().block_on(up_until_stopped(&config, &dir, args))
+}
+
+async fn up_until_stopped(config: &Config, dir: &Path, args: &UpArgs) -> ExitCode {
+    let stop = match stop_signals() {
+        Ok(stop) => stop,
+        Err(error) => return fail(&error),
+    };
+    let up = match Up::start(config, dir, args.seed).await {
+        Ok(up) => up,
+        Err(error) => return fail(&error),
+    };
+    if args.json {
+        output::line(&up::ready_line(&up));
+    } else {
+        output::line(&up::welcome(&up, config.auth.mode == LoginMode::Open));
+    }
+    if up.run(stop).await {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(FAILURE)
+    }
+}
+
+/// Resolves at the first SIGINT or SIGTERM; a second one ends the process at once.
+fn stop_signals() -> std::io::Result<impl Future<Output = ()>> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        antiphon_core::task::spawn(
+            &antiphon_core::shutdown::Shutdown::new(),
+            antiphon_core::task::TaskKind::Timer,
+            async move {
+                tokio::select! {
+                    _ = interrupt.recv() => {}
+                    _ = terminate.recv() => {}
+                }
+                end_at_once();
+            },
+        );
+    })
+}
+
+#[expect(clippy::disallowed_methods, reason = "main ends the process")]
+fn end_at_once() {
+    std::process::exit(i32::from(FAILURE));
+}
+
+fn run_stop_server(args: &StopServerArgs) -> ExitCode {
+    let mut overrides = args.config.overrides();
+    if let (Ok(overrides), Some(dir)) = (&mut overrides, &args.data_dir) {
+        overrides.push((
+            "store.data_dir".to_owned(),
+            dir.to_string_lossy().into_owned(),
+        ));
+    }
+    let config = match load_config(&args.config, overrides) {
+        Ok(config) => config,
+        Err(code) => return code,
+    };
+    let dir = match data_dir(&config) {
+        Ok(dir) => dir,
+        Err(code) => return code,
+    };
+    match runtime().block_on(up::stop_server(&dir, &args.name)) {
+        Ok(()) => {
+            output::line(&format!(
+                "{} has stopped; its users were told to reconnect",
+                args.name
+            ));
+            ExitCode::SUCCESS
+        }
+        Err(error) => fail(&error),
+    }
+}
+
+fn check_config(args: &ConfigArgs) -> ExitCode {
+    match load_config(args, args.overrides()) {
+        Ok(_) => {
+            output::line("the configuration is right");
+            ExitCode::SUCCESS
+        }
+        Err(code) => code,
+    }
+}
+
+fn test_filter(args: &ConfigArgs, text: &str) -> ExitCode {
+    let config = match load_config(args, args.overrides()) {
+        Ok(config) => config,
+        Err(code) => return code,
+    };
+    let words = match Words::load(&settings::word_sources(&config)) {
+        Ok(words) => words,
+        Err(error) => return fail(&error),
+    };
+    output::line(&words.mask(text));
+    for hit in words.explain(text) {
+        let found = &text[hit.range.clone()];
+        output::line(&format!("  {found:?} is {:?} of {}", hit.term, hit.source));
+    }
+    ExitCode::SUCCESS
+}
+
+fn run_seed(args: &SeedArgs) -> ExitCode {
+    let mut overrides = args.config.overrides();
+    if let (Ok(overrides), Some(dir)) = (&mut overrides, &args.data_dir) {
+        overrides.push((
+            "store.data_dir".to_owned(),
+            dir.to_string_lossy().into_owned(),
+        ));
+    }
+    let config = match load_config(&args.config, overrides) {
+        Ok(config) => config,
+        Err(code) => return code,
+    };
+    let dir = match data_dir(&config) {
+        Ok(dir) => dir,
+        Err(code) => return code,
+    };
+    install_log(&config);
+    output::error_line(&format!("filling {}", dir.display()));
+    let mut percent = 0;
+    let mut progress = |progress: Progress| {
+        if let Progress::Messages { done, total } = progress {
+            let now = done * 100 / total.max(1);
+            if now >= percent + 10 {
+                percent = now;
+                output::error_line(&format!("  {now} % of {total} messages"));
+            }
+        }
+    };
+    let seeding = seeding::seed_data_dir(&dir, args.options(), &mut progress);
+    match runtime().block_on(seeding) {
+        Ok(seeded) => {
+            let s = &seeded.summary;
+            output::line(&format!(
+                "users     {} made, {} were there",
+                s.users_made, s.users_there
+            ));
+            output::line(&format!(
+                "rooms     {} made, {} were there",
+                s.rooms_made, s.rooms_there
+            ));
+            output::line(&format!(
+                "messages  {} made, {} were there",
+                s.messages_made, s.messages_there
+            ));
+            output::line(&format!(
+                "log in    user1, user2, … with the password {}",
+                seeded.password
+            ));
+            ExitCode::SUCCESS
+        }
+        Err(error) => fail(&error),
+    }
+}

@@ -1,1 +1,19 @@
-//! tests
+//! Every integration test, in one binary: it links once, and sees the real `antiphon`.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod harness;
+
+mod bad_input;
+mod chat;
+mod compatibility;
+mod configuration;
+mod failover;
+mod gateway;
+mod load;
+mod persistence;
+mod room;
+mod session;
+mod shutdown;
+mod slow_consumer;
+mod tidy;

@@ -15,19 +15,27 @@ pub struct Backoff {
 impl Backoff {
     /// A fresh back-off; `base` is the first bound.
     pub fn new(base: Duration, max: Duration) -> Self {
-        Self { base, max, attempt: 0 }
+        Self {
+            base,
+            max,
+            attempt: 0,
+        }
     }
 
     /// The bound of the next delay.
     pub fn bound(&self) -> Duration {
-        self.base.saturating_mul(2_u32.saturating_pow(self.attempt)).min(self.max)
+        self.base
+            .saturating_mul(2_u32.saturating_pow(self.attempt))
+            .min(self.max)
     }
 
     /// The next delay.
     pub fn next_delay(&mut self) -> Duration {
         let bound = self.bound();
         self.attempt = self.attempt.saturating_add(1);
-        Duration::from_millis(random::below(bound.as_millis().min(u128::from(u64::MAX)) as u64 + 1))
+        Duration::from_millis(random::below(
+            bound.as_millis().min(u128::from(u64::MAX)) as u64 + 1,
+        ))
     }
 
     /// Starts over after a success.

@@ -55,7 +55,11 @@ pub struct BackendError {
 impl BackendError {
     /// An error without a cause below it.
     pub fn new(kind: BackendErrorKind, operation: &'static str) -> Self {
-        Self { kind, operation, source: None }
+        Self {
+            kind,
+            operation,
+            source: None,
+        }
     }
 
     /// An error with its cause.
@@ -64,7 +68,11 @@ impl BackendError {
         operation: &'static str,
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> Self {
-        Self { kind, operation, source: Some(source.into()) }
+        Self {
+            kind,
+            operation,
+            source: Some(source.into()),
+        }
     }
 
     /// Whether the same call may succeed later.

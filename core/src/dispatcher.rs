@@ -22,6 +22,12 @@ impl Request for antiphon_protocol::ClientCommand {
     }
 }
 
+impl Request for antiphon_protocol::peer::PeerEnvelope {
+    fn action(&self) -> &'static str {
+        self.frame.name()
+    }
+}
+
 /// Something that answers requests.
 #[async_trait]
 pub trait Handler<C, Q, R, E>: Send + Sync {
@@ -54,7 +60,10 @@ where
 {
     async fn call(&self, context: &mut C, request: Q) -> Result<R, E> {
         let Ok(command) = T::try_from(request) else {
-            unreachable!("the table holds the handler of {} under its own name", self.wrong)
+            unreachable!(
+                "the table holds the handler of {} under its own name",
+                self.wrong
+            )
         };
         self.handler.handle(context, command).await
     }
@@ -69,7 +78,12 @@ pub struct Dispatcher<C, Q, R, E> {
 
 impl<C, Q, R, E> fmt::Debug for Dispatcher<C, Q, R, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Dispatcher({} handlers, {} interceptors)", self.handlers.len(), self.chain.len())
+        write!(
+            f,
+            "Dispatcher({} handlers, {} interceptors)",
+            self.handlers.len(),
+            self.chain.len()
+        )
     }
 }
 
@@ -82,7 +96,11 @@ where
 {
     /// A table without handlers; `fallback` answers what no handler is there for.
     pub fn new(fallback: impl Handler<C, Q, R, E> + 'static) -> Self {
-        Self { chain: Vec::new(), handlers: HashMap::new(), fallback: Box::new(fallback) }
+        Self {
+            chain: Vec::new(),
+            handlers: HashMap::new(),
+            fallback: Box::new(fallback),
+        }
     }
 
     /// Adds an interceptor behind those added before: the list reads in the order of the call.
@@ -105,7 +123,11 @@ where
     where
         T: TryFrom<Q> + Send + 'static,
     {
-        let typed = Typed { handler, command: PhantomData::<fn(T)>, wrong: action };
+        let typed = Typed {
+            handler,
+            command: PhantomData::<fn(T)>,
+            wrong: action,
+        };
         let before = self.handlers.insert(action, Box::new(typed));
         assert!(before.is_none(), "two handlers for {action}");
         self
@@ -113,7 +135,10 @@ where
 
     /// The names of the interceptors, in the order of the call.
     pub fn interceptors(&self) -> Vec<&'static str> {
-        self.chain.iter().map(|interceptor| interceptor.name()).collect()
+        self.chain
+            .iter()
+            .map(|interceptor| interceptor.name())
+            .collect()
     }
 
     /// The actions that have a handler, sorted.
@@ -125,8 +150,13 @@ where
 
     /// Sends a request through the chain to its handler.
     pub async fn dispatch(&self, context: &mut C, request: Q) -> Result<R, E> {
-        let handler = self.handlers.get(request.action()).unwrap_or(&self.fallback);
-        Next::new(&self.chain, handler.as_ref()).run(context, request).await
+        let handler = self
+            .handlers
+            .get(request.action())
+            .unwrap_or(&self.fallback);
+        Next::new(&self.chain, handler.as_ref())
+            .run(context, request)
+            .await
     }
 }
 

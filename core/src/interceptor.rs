@@ -58,7 +58,16 @@ where
     pub async fn run(self, context: &mut C, request: Q) -> Result<R, E> {
         match self.rest.split_first() {
             Some((first, rest)) => {
-                first.around(context, request, Next { rest, handler: self.handler }).await
+                first
+                    .around(
+                        context,
+                        request,
+                        Next {
+                            rest,
+                            handler: self.handler,
+                        },
+                    )
+                    .await
             }
             None => self.handler.call(context, request).await,
         }

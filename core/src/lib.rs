@@ -4,7 +4,7 @@
 
 pub mod backoff;
 pub mod clock;
-#[cfg(feature = "conformance")]
+#[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 pub mod contract;
 pub mod dispatcher;

@@ -107,7 +107,9 @@ pub async fn handshake<S: AsyncRead + AsyncWrite>(
             reader.read_exact(&mut theirs).await?;
             let proof = key.derive("acceptor", &own, &theirs);
             expect_proof(&mut reader, &proof).await?;
-            writer.write_all(&key.derive("dialer", &own, &theirs)).await?;
+            writer
+                .write_all(&key.derive("dialer", &own, &theirs))
+                .await?;
             (own, theirs)
         }
         Side::Acceptor => {
@@ -132,8 +134,21 @@ pub async fn handshake<S: AsyncRead + AsyncWrite>(
         Side::Acceptor => (to_acceptor, to_dialer),
     };
     Ok((
-        FrameReader { reader, key: read_key, count: 0, buffer: Vec::new(), start: 0, frame_bytes_max },
-        FrameWriter { writer, key: write_key, count: 0, buffer: Vec::new(), frame_bytes_max },
+        FrameReader {
+            reader,
+            key: read_key,
+            count: 0,
+            buffer: Vec::new(),
+            start: 0,
+            frame_bytes_max,
+        },
+        FrameWriter {
+            writer,
+            key: write_key,
+            count: 0,
+            buffer: Vec::new(),
+            frame_bytes_max,
+        },
     ))
 }
 
@@ -143,7 +158,11 @@ async fn expect_proof<R: AsyncRead + Unpin>(
 ) -> Result<(), NetError> {
     let mut proof = [0; PROOF_BYTES];
     reader.read_exact(&mut proof).await?;
-    if bool::from(proof.ct_eq(expected)) { Ok(()) } else { Err(NetError::WrongKey) }
+    if bool::from(proof.ct_eq(expected)) {
+        Ok(())
+    } else {
+        Err(NetError::WrongKey)
+    }
 }
 
 fn frame_mac(key: &[u8; 32], count: u64, payload: &[u8]) -> [u8; MAC_BYTES] {
@@ -178,17 +197,25 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
             }
             if self.reader.read_buf(&mut self.buffer).await? == 0 {
                 let clean = self.buffer.is_empty();
-                return if clean { Ok(None) } else { Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof).into()) };
+                return if clean {
+                    Ok(None)
+                } else {
+                    Err(std::io::Error::from(std::io::ErrorKind::UnexpectedEof).into())
+                };
             }
         }
     }
 
     fn take_frame(&mut self) -> Result<Option<Vec<u8>>, NetError> {
         let pending = &self.buffer[self.start..];
-        let Some((length, rest)) = pending.split_first_chunk::<LENGTH_BYTES>() else { return Ok(None) };
+        let Some((length, rest)) = pending.split_first_chunk::<LENGTH_BYTES>() else {
+            return Ok(None);
+        };
         let length = u32::from_be_bytes(*length) as usize;
         if length > self.frame_bytes_max {
-            return Err(NetError::TooLarge { max: self.frame_bytes_max });
+            return Err(NetError::TooLarge {
+                max: self.frame_bytes_max,
+            });
         }
         if rest.len() < length + MAC_BYTES {
             return Ok(None);
@@ -219,14 +246,21 @@ impl<W: AsyncWrite + Unpin> FrameWriter<W> {
     /// Queues a frame; writes only if much is queued. Not cancel-safe.
     pub async fn feed(&mut self, payload: &[u8]) -> Result<(), NetError> {
         if payload.len() > self.frame_bytes_max {
-            return Err(NetError::TooLarge { max: self.frame_bytes_max });
+            return Err(NetError::TooLarge {
+                max: self.frame_bytes_max,
+            });
         }
         let length = u32::try_from(payload.len()).expect("the limit is below 4 GiB");
         self.buffer.extend_from_slice(&length.to_be_bytes());
         self.buffer.extend_from_slice(payload);
-        self.buffer.extend_from_slice(&frame_mac(&self.key, self.count, payload));
+        self.buffer
+            .extend_from_slice(&frame_mac(&self.key, self.count, payload));
         self.count += 1;
-        if self.buffer.len() >= WRITE_BUFFER_BYTES { self.flush().await } else { Ok(()) }
+        if self.buffer.len() >= WRITE_BUFFER_BYTES {
+            self.flush().await
+        } else {
+            Ok(())
+        }
     }
 
     /// Writes what is queued. Not cancel-safe.

@@ -22,7 +22,10 @@ impl Shutdown {
 
     /// A scope that stops with this one, and may stop earlier. Its tasks are tracked apart.
     pub fn child(&self) -> Self {
-        Self { token: self.token.child_token(), tracker: TaskTracker::new() }
+        Self {
+            token: self.token.child_token(),
+            tracker: TaskTracker::new(),
+        }
     }
 
     /// Asks every task of the scope to stop.

@@ -125,9 +125,19 @@ mod tests {
     #[tokio::test]
     async fn a_panic_ends_the_task_and_stops_its_scope_only_if_its_kind_says_so() {
         let scope = Shutdown::new();
-        assert_eq!(spawn(&scope, TaskKind::Connection, async { panic!("one") }).await.ok(), Some(None::<()>));
+        assert_eq!(
+            spawn(&scope, TaskKind::Connection, async { panic!("one") })
+                .await
+                .ok(),
+            Some(None::<()>)
+        );
         assert!(!scope.is_stopping());
-        assert_eq!(spawn(&scope, TaskKind::Cluster, async { panic!("two") }).await.ok(), Some(None::<()>));
+        assert_eq!(
+            spawn(&scope, TaskKind::Cluster, async { panic!("two") })
+                .await
+                .ok(),
+            Some(None::<()>)
+        );
         assert!(scope.is_stopping());
         assert!(scope.wait(Duration::from_secs(1)).await);
     }

@@ -50,13 +50,20 @@ pub fn decode_request(text: &str) -> Result<RequestFrame, Box<RejectedFrame>> {
         None => return Err(reject(id, None, DecodeError::MissingField("action"))),
         Some(_) => return Err(reject(id, None, DecodeError::invalid("action", "a string"))),
     };
+    // An unknown action is told as such, whatever its data look like.
+    if !ClientCommand::is_known(&action) {
+        return Err(reject(id, Some(action), DecodeError::UnknownAction));
+    }
     let data = match envelope.remove("data") {
         Some(Value::Object(data)) => data,
         None if ClientCommand::needs_no_data(&action) => Map::new(),
-        None if !ClientCommand::is_known(&action) => Map::new(),
         None => return Err(reject(id, Some(action), DecodeError::MissingField("data"))),
         Some(_) => {
-            return Err(reject(id, Some(action), DecodeError::invalid("data", "an object")));
+            return Err(reject(
+                id,
+                Some(action),
+                DecodeError::invalid("data", "an object"),
+            ));
         }
     };
     match ClientCommand::decode(&action, Fields::new(data)) {
@@ -87,13 +94,22 @@ pub fn encode_request(id: &RequestId, command: &ClientCommand) -> String {
         action: &'a str,
         data: &'a ClientCommand,
     }
-    let request = Request { id, action: command.action(), data: command };
+    let request = Request {
+        id,
+        action: command.action(),
+        data: command,
+    };
     serde_json::to_string(&request).expect("frames have string keys and no failing Serialize")
 }
 
 /// Encodes the reply to the request `re`.
 pub fn encode_reply<T: Serialize>(re: Option<&RequestId>, action: &str, data: &T) -> String {
-    encode(&Outgoing { id: None, re, action, data })
+    encode(&Outgoing {
+        id: None,
+        re,
+        action,
+        data,
+    })
 }
 
 /// Encodes an `error` frame.
@@ -104,7 +120,12 @@ pub fn encode_error(re: Option<&RequestId>, body: &ErrorBody) -> String {
 /// Encodes an event or a delivery; `id` is the server's id of the frame (a delivery has its
 /// message's).
 pub fn encode_event<T: Serialize>(id: Option<&str>, action: &str, data: &T) -> String {
-    encode(&Outgoing { id, re: None, action, data })
+    encode(&Outgoing {
+        id,
+        re: None,
+        action,
+        data,
+    })
 }
 
 /// A delivery's frame as the sender's own connections get it: `clientId` is added at the end
@@ -138,5 +159,10 @@ pub fn decode_server_frame(text: &str) -> Result<ServerFrame, DecodeError> {
         Some(_) => return Err(DecodeError::invalid("action", "a string")),
     };
     let data = envelope.remove("data").unwrap_or(Value::Null);
-    Ok(ServerFrame { id, re, action, data })
+    Ok(ServerFrame {
+        id,
+        re,
+        action,
+        data,
+    })
 }

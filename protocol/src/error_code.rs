@@ -24,7 +24,13 @@ pub struct ErrorBody {
 impl ErrorBody {
     /// A final error.
     pub fn new(code: u16, ext: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), ext: ext.into(), retryable: false, retry_after_ms: None }
+        Self {
+            code,
+            message: message.into(),
+            ext: ext.into(),
+            retryable: false,
+            retry_after_ms: None,
+        }
     }
 
     /// An error after which the same request may be sent again.
@@ -34,7 +40,11 @@ impl ErrorBody {
         message: impl Into<String>,
         retry_after_ms: u64,
     ) -> Self {
-        Self { retryable: true, retry_after_ms: Some(retry_after_ms), ..Self::new(code, ext, message) }
+        Self {
+            retryable: true,
+            retry_after_ms: Some(retry_after_ms),
+            ..Self::new(code, ext, message)
+        }
     }
 }
 
@@ -48,10 +58,13 @@ pub enum DecodeError {
         offset: usize,
     },
     /// JSON, but not an object.
-    #[error("object expected")]
+    #[error("bad_json: object expected")]
     ObjectExpected,
     /// Containers nested deeper than `JSON_DEPTH_MAX`.
-    #[error("the frame is nested too deeply (limit {})", crate::limits::JSON_DEPTH_MAX)]
+    #[error(
+        "the frame is nested too deeply (limit {})",
+        crate::limits::JSON_DEPTH_MAX
+    )]
     TooDeep,
     /// An object names a key twice.
     #[error("an object has the same key twice")]
@@ -78,7 +91,10 @@ pub enum DecodeError {
 impl DecodeError {
     /// An `InvalidField`.
     pub fn invalid(field: &'static str, reason: impl Into<String>) -> Self {
-        Self::InvalidField { field, reason: reason.into() }
+        Self::InvalidField {
+            field,
+            reason: reason.into(),
+        }
     }
 
     /// The string code that programs switch on.
@@ -96,11 +112,48 @@ impl DecodeError {
 
     /// The frame that the client gets.
     pub fn body(&self) -> ErrorBody {
-        let code = if *self == Self::UnknownAction { 501 } else { 400 };
-        let message = match self {
-            Self::ObjectExpected => "bad_json: object expected".to_owned(),
-            other => other.to_string(),
+        let code = if *self == Self::UnknownAction {
+            501
+        } else {
+            400
         };
-        ErrorBody::new(code, self.ext(), message)
+        ErrorBody::new(code, self.ext(), self.to_string())
     }
+}
+
+/// One string code, as docs/protocol.md lists it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ext {
+    /// The code; what stands behind a colon varies and is not part of it.
+    pub ext: &'static str,
+    /// The HTTP-like number that goes with it.
+    pub code: u16,
+}
+
+macro_rules! exts {
+    ($($code:literal: $($ext:literal),+;)*) => {
+        /// Every string code that servers send.
+        pub const EXTS: &[Ext] = &[$($(Ext { ext: $ext, code: $code },)+)*];
+    };
+}
+
+exts! {
+    400: "bad_json", "too_deep", "duplicate_key", "missing_field", "invalid_field",
+        "invalid_name", "version_unsupported", "stale_cursor";
+    401: "not_authenticated", "auth_failed", "token_expired";
+    403: "forbidden", "registration_closed", "banned", "limit_exceeded";
+    404: "room_not_found", "user_not_found", "user_offline", "not_a_member";
+    408: "unknown_outcome", "deadline";
+    409: "client_id_conflict", "name_taken", "already_logged_in", "already_online";
+    429: "rate_limited";
+    500: "internal";
+    501: "unknown_action";
+    503: "store_unavailable", "leader_unavailable", "overloaded", "draining";
+}
+
+/// The entry of [`EXTS`] for an `ext` from the wire; `None` for one that this build does not
+/// know.
+pub fn ext(raw: &str) -> Option<&'static Ext> {
+    let head = raw.split(':').next().unwrap_or(raw);
+    EXTS.iter().find(|entry| entry.ext == head)
 }

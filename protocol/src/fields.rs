@@ -43,7 +43,9 @@ impl Fields {
         field: &'static str,
         chars: RangeInclusive<usize>,
     ) -> Result<Option<String>, DecodeError> {
-        self.take_present(field).map(|value| bounded_text(field, value, chars)).transpose()
+        self.take_present(field)
+            .map(|value| bounded_text(field, value, chars))
+            .transpose()
     }
 
     /// A user name that must be there.
@@ -54,8 +56,11 @@ impl Fields {
 
     /// A user name that may be absent, null or empty (the ancestor sends all three).
     pub fn user_opt(&mut self, field: &'static str) -> Result<Option<UserName>, DecodeError> {
-        let raw = self.text_opt(field, 0..=usize::MAX)?.filter(|raw| !raw.is_empty());
-        raw.map(|raw| UserName::parse(&raw).map_err(DecodeError::InvalidName)).transpose()
+        let raw = self
+            .text_opt(field, 0..=usize::MAX)?
+            .filter(|raw| !raw.is_empty());
+        raw.map(|raw| UserName::parse(&raw).map_err(DecodeError::InvalidName))
+            .transpose()
     }
 
     /// A room name that must be there.
@@ -66,15 +71,22 @@ impl Fields {
 
     /// A room name that may be absent, null or empty.
     pub fn room_opt(&mut self, field: &'static str) -> Result<Option<RoomName>, DecodeError> {
-        let raw = self.text_opt(field, 0..=usize::MAX)?.filter(|raw| !raw.is_empty());
-        raw.map(|raw| RoomName::parse(&raw).map_err(DecodeError::InvalidName)).transpose()
+        let raw = self
+            .text_opt(field, 0..=usize::MAX)?
+            .filter(|raw| !raw.is_empty());
+        raw.map(|raw| RoomName::parse(&raw).map_err(DecodeError::InvalidName))
+            .transpose()
     }
 
     /// A client id that may be absent or null.
     pub fn client_id_opt(&mut self, field: &'static str) -> Result<Option<ClientId>, DecodeError> {
-        let Some(raw) = self.text_opt(field, 0..=usize::MAX)? else { return Ok(None) };
+        let Some(raw) = self.text_opt(field, 0..=usize::MAX)? else {
+            return Ok(None);
+        };
         let expected = "1 to 64 visible ASCII characters";
-        ClientId::parse(&raw).map(Some).ok_or_else(|| DecodeError::invalid(field, expected))
+        ClientId::parse(&raw)
+            .map(Some)
+            .ok_or_else(|| DecodeError::invalid(field, expected))
     }
 
     /// A whole number that must be there.
@@ -93,7 +105,9 @@ impl Fields {
         field: &'static str,
         range: RangeInclusive<u64>,
     ) -> Result<Option<u64>, DecodeError> {
-        self.take_present(field).map(|value| bounded_number(field, &value, range)).transpose()
+        self.take_present(field)
+            .map(|value| bounded_number(field, &value, range))
+            .transpose()
     }
 
     /// A number, or a string of digits (the ancestor's client sends what was typed), moved
@@ -103,14 +117,24 @@ impl Fields {
         field: &'static str,
         range: RangeInclusive<u64>,
     ) -> Result<Option<u64>, DecodeError> {
-        let Some(value) = self.take_present(field) else { return Ok(None) };
+        let Some(value) = self.take_present(field) else {
+            return Ok(None);
+        };
         let number = match &value {
             Value::Number(number) => number.as_f64(),
-            Value::String(text) if text.len() <= 20 => text.trim().parse::<i64>().ok().map(|n| n as f64),
-            Value::String(_) | Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+            Value::String(text) if text.len() <= 20 => {
+                text.trim().parse::<i64>().ok().map(|n| n as f64)
+            }
+            Value::String(_)
+            | Value::Null
+            | Value::Bool(_)
+            | Value::Array(_)
+            | Value::Object(_) => None,
         };
         let number = number.ok_or_else(|| DecodeError::invalid(field, "a number"))?;
-        Ok(Some((number.clamp(0.0, 1e15) as u64).clamp(*range.start(), *range.end())))
+        Ok(Some(
+            (number.clamp(0.0, 1e15) as u64).clamp(*range.start(), *range.end()),
+        ))
     }
 
     /// A list of objects that must be there, at most `max` of them, each read by `read`.
@@ -125,13 +149,18 @@ impl Fields {
             return Err(DecodeError::invalid(field, "a list"));
         };
         if items.len() > max {
-            return Err(DecodeError::invalid(field, format!("at most {max} entries")));
+            return Err(DecodeError::invalid(
+                field,
+                format!("at most {max} entries"),
+            ));
         }
         let objects = items.into_iter().map(|item| match item {
             Value::Object(object) => Ok(Fields(object)),
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
-                Err(DecodeError::invalid(field, "a list of objects"))
-            }
+            Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::String(_)
+            | Value::Array(_) => Err(DecodeError::invalid(field, "a list of objects")),
         });
         objects.map(|object| read(object?)).collect()
     }
@@ -142,10 +171,18 @@ impl Fields {
         field: &'static str,
         max: usize,
     ) -> Result<Option<Vec<u64>>, DecodeError> {
-        let Some(value) = self.take_present(field) else { return Ok(None) };
-        let numbers = value.as_array().filter(|items| items.len() <= max).and_then(|items| {
-            items.iter().map(Value::as_u64).collect::<Option<Vec<u64>>>()
-        });
+        let Some(value) = self.take_present(field) else {
+            return Ok(None);
+        };
+        let numbers = value
+            .as_array()
+            .filter(|items| items.len() <= max)
+            .and_then(|items| {
+                items
+                    .iter()
+                    .map(Value::as_u64)
+                    .collect::<Option<Vec<u64>>>()
+            });
         let expected = || DecodeError::invalid(field, format!("a list of at most {max} numbers"));
         numbers.map(Some).ok_or_else(expected)
     }
@@ -176,7 +213,13 @@ fn bounded_number(
     value: &Value,
     range: RangeInclusive<u64>,
 ) -> Result<u64, DecodeError> {
-    value.as_u64().filter(|number| range.contains(number)).ok_or_else(|| {
-        DecodeError::invalid(field, format!("a whole number from {} to {}", range.start(), range.end()))
-    })
+    value
+        .as_u64()
+        .filter(|number| range.contains(number))
+        .ok_or_else(|| {
+            DecodeError::invalid(
+                field,
+                format!("a whole number from {} to {}", range.start(), range.end()),
+            )
+        })
 }

@@ -24,9 +24,11 @@ impl RequestId {
         match value {
             Value::Number(number) => Some(Self::Number(number.clone())),
             Value::String(text) if text.len() <= ID_BYTES_MAX => Some(Self::Text(text.clone())),
-            Value::Null | Value::Bool(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => {
-                None
-            }
+            Value::Null
+            | Value::Bool(_)
+            | Value::String(_)
+            | Value::Array(_)
+            | Value::Object(_) => None,
         }
     }
 }
@@ -81,7 +83,9 @@ impl ClientId {
     /// Checks a client id.
     pub fn parse(raw: &str) -> Option<Self> {
         let ok = (1..=ID_BYTES_MAX).contains(&raw.len())
-            && raw.bytes().all(|b| b.is_ascii_graphic() && b != b'"' && b != b'\\');
+            && raw
+                .bytes()
+                .all(|b| b.is_ascii_graphic() && b != b'"' && b != b'\\');
         ok.then(|| Self(raw.to_owned()))
     }
     /// The text of the id. It needs no escaping in JSON.
@@ -99,7 +103,8 @@ impl fmt::Debug for ClientId {
 impl<'de> Deserialize<'de> for ClientId {
     fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         let raw = String::deserialize(d)?;
-        Self::parse(&raw).ok_or_else(|| serde::de::Error::custom("a client id of 1 to 64 visible characters"))
+        Self::parse(&raw)
+            .ok_or_else(|| serde::de::Error::custom("a client id of 1 to 64 visible characters"))
     }
 }
 
@@ -137,7 +142,11 @@ pub enum ConversationId {
 impl ConversationId {
     /// The direct conversation of two users, in either order.
     pub fn direct(a: UserName, b: UserName) -> Self {
-        if a <= b { Self::Direct(a, b) } else { Self::Direct(b, a) }
+        if a <= b {
+            Self::Direct(a, b)
+        } else {
+            Self::Direct(b, a)
+        }
     }
 
     /// Reads `room:NAME`, or `user:NAME` as seen by `viewer`.
@@ -185,7 +194,10 @@ impl ConversationId {
             return RoomName::parse(room).ok().map(Self::Room);
         }
         let (a, b) = key.strip_prefix("direct:")?.split_once(':')?;
-        Some(Self::direct(UserName::parse(a).ok()?, UserName::parse(b).ok()?))
+        Some(Self::direct(
+            UserName::parse(a).ok()?,
+            UserName::parse(b).ok()?,
+        ))
     }
 }
 

@@ -46,7 +46,11 @@ impl NameError {
 }
 
 fn fold(raw: &str) -> String {
-    raw.nfkc().collect::<String>().to_lowercase().nfkc().collect()
+    raw.nfkc()
+        .collect::<String>()
+        .to_lowercase()
+        .nfkc()
+        .collect()
 }
 
 fn normalize(raw: &str) -> Result<String, NameError> {
@@ -56,7 +60,9 @@ fn normalize(raw: &str) -> Result<String, NameError> {
     }
     let name = fold(raw);
     let mut chars = name.chars();
-    let Some(first) = chars.next() else { return Err(NameError::Empty) };
+    let Some(first) = chars.next() else {
+        return Err(NameError::Empty);
+    };
     if name.chars().count() > NAME_CHARS_MAX {
         return Err(NameError::TooLong);
     }

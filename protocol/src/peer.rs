@@ -68,6 +68,16 @@ pub enum PeerFrame {
         /// Takes no new clients.
         draining: bool,
     },
+    /// Follower: a user's older sessions, wherever they are, must end. Leader: those on the
+    /// receiver must.
+    EndSessions {
+        /// Whose.
+        user: UserName,
+        /// Those that logged in before this moment, in milliseconds since 1970.
+        before_ms: u64,
+        /// Why.
+        reason: EndReason,
+    },
     /// Leader: answers a `Submit`.
     Result {
         /// The submit's number.
@@ -75,12 +85,19 @@ pub enum PeerFrame {
         /// How it ended.
         outcome: RoomOutcome,
     },
-    /// Leader: the follower's users that get a room's deliveries from now on.
+    /// Leader: how the follower's part of a room's audience changes. A new link starts with
+    /// empty audiences.
     Audience {
         /// The room.
         room: RoomName,
-        /// They, all of them.
-        users: Vec<UserName>,
+        /// Users who get the room's deliveries from now on.
+        added: Vec<UserName>,
+        /// Users who no longer do.
+        removed: Vec<UserName>,
+        /// The log's highest sequence, which the added users are told: they may have missed
+        /// what came before. Absent where they learn it otherwise.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        position: Option<u64>,
     },
     /// Leader: a room's delivery for the follower's part of its audience.
     Deliver {
@@ -100,6 +117,59 @@ pub enum PeerFrame {
     Ping,
     /// Leader: resigns; dial the next one.
     Goodbye,
+}
+
+impl PeerFrame {
+    /// The frame's name, for logs and tables.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Hello { .. } => "hello",
+            Self::Sessions { .. } => "sessions",
+            Self::SessionUp(_) => "sessionUp",
+            Self::SessionDown { .. } => "sessionDown",
+            Self::Submit(_) => "submit",
+            Self::Forward { .. } => "forward",
+            Self::Load { .. } => "load",
+            Self::EndSessions { .. } => "endSessions",
+            Self::Result { .. } => "result",
+            Self::Audience { .. } => "audience",
+            Self::Deliver { .. } => "deliver",
+            Self::Direct(_) => "direct",
+            Self::StaleEpoch { .. } => "staleEpoch",
+            Self::Ping => "ping",
+            Self::Goodbye => "goodbye",
+        }
+    }
+
+    /// Every name, and the names that the ancestor's servers used among themselves: a client
+    /// that sends one of them is not a client.
+    pub const CLUSTER_ACTIONS: &'static [&'static str] = &[
+        "sessions",
+        "sessionUp",
+        "sessionDown",
+        "submit",
+        "forward",
+        "load",
+        "endSessions",
+        "result",
+        "audience",
+        "deliver",
+        "direct",
+        "staleEpoch",
+        "goodbye",
+        "leaderConnect",
+        "syncServers",
+    ];
+}
+
+/// Why sessions are ended by another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum EndReason {
+    /// A newer login takes their place.
+    Replaced,
+    /// The password was changed.
+    Revoked,
 }
 
 /// A user with a session on the sender.
@@ -163,8 +233,10 @@ pub enum RoomCommand {
     Chat {
         /// The client's id, or one that the sender's server made.
         client_id: ClientId,
-        /// Whether the client itself chose the id.
-        acked: bool,
+        /// Whether the client itself chose the id, so that its own copy carries it.
+        own: bool,
+        /// Hash of format and text as the client sent them.
+        body_hash: [u8; 16],
         /// The text after moderation.
         message: String,
         /// Its format.

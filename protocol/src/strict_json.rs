@@ -28,7 +28,10 @@ impl Strict<'_> {
             self.cause.set(Cause::Depth);
             return Err(E::custom("too deep"));
         }
-        Ok(Self { depth: self.depth + 1, ..self })
+        Ok(Self {
+            depth: self.depth + 1,
+            ..self
+        })
     }
 }
 
@@ -92,23 +95,34 @@ impl<'de> Visitor<'de> for Strict<'_> {
 pub fn parse_object(text: &str) -> Result<Map<String, Value>, DecodeError> {
     let cause = Cell::new(Cause::Syntax);
     let mut reader = serde_json::Deserializer::from_str(text);
-    let parsed = Strict { depth: 0, cause: &cause }
-        .deserialize(&mut reader)
-        .and_then(|value| reader.end().map(|()| value));
+    let parsed = Strict {
+        depth: 0,
+        cause: &cause,
+    }
+    .deserialize(&mut reader)
+    .and_then(|value| reader.end().map(|()| value));
     match parsed {
         Ok(Value::Object(object)) => Ok(object),
         Ok(_) => Err(DecodeError::ObjectExpected),
         Err(error) => Err(match cause.get() {
             Cause::Depth => DecodeError::TooDeep,
             Cause::Duplicate => DecodeError::DuplicateKey,
-            Cause::Syntax => DecodeError::BadJson { offset: byte_offset(text, &error) },
+            Cause::Syntax => DecodeError::BadJson {
+                offset: byte_offset(text, &error),
+            },
         }),
     }
 }
 
 /// serde_json counts lines from 1 and columns in bytes.
 fn byte_offset(text: &str, error: &serde_json::Error) -> usize {
-    let before: usize =
-        text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum();
+    if error.is_eof() {
+        return text.len();
+    }
+    let before: usize = text
+        .split_inclusive('\n')
+        .take(error.line().saturating_sub(1))
+        .map(str::len)
+        .sum();
     (before + error.column().saturating_sub(1)).min(text.len())
 }

@@ -68,8 +68,12 @@ pub struct RoomListing {
 pub trait RoomStore: Send + Sync {
     /// Makes a room and, in the same step, its first members. `Conflict` if the name, or one
     /// that looks alike, is taken.
-    async fn create(&self, room: RoomRecord, members: Vec<MemberRecord>, epoch: u64)
-    -> BackendResult<()>;
+    async fn create(
+        &self,
+        room: RoomRecord,
+        members: Vec<MemberRecord>,
+        epoch: u64,
+    ) -> BackendResult<()>;
 
     /// The room of that name.
     async fn get(&self, room: &RoomName) -> BackendResult<Option<RoomRecord>>;
@@ -78,8 +82,12 @@ pub trait RoomStore: Send + Sync {
     async fn members(&self, room: &RoomName) -> BackendResult<Vec<MemberRecord>>;
 
     /// Members (not invited ones) behind `after`, by user name.
-    async fn members_page(&self, room: &RoomName, after: &str, limit: usize)
-    -> BackendResult<Vec<MemberRecord>>;
+    async fn members_page(
+        &self,
+        room: &RoomName,
+        after: &str,
+        limit: usize,
+    ) -> BackendResult<Vec<MemberRecord>>;
 
     /// How many members (invited ones don't count).
     async fn member_count(&self, room: &RoomName) -> BackendResult<u64>;
@@ -91,23 +99,36 @@ pub trait RoomStore: Send + Sync {
     async fn put_member(&self, member: MemberRecord, epoch: u64) -> BackendResult<()>;
 
     /// Removes one row; no error if it is not there.
-    async fn remove_member(&self, room: &RoomName, user: &UserName, epoch: u64)
-    -> BackendResult<()>;
+    async fn remove_member(
+        &self,
+        room: &RoomName,
+        user: &UserName,
+        epoch: u64,
+    ) -> BackendResult<()>;
 
     /// The rooms that a user is a member of (not: invited to), by name.
     async fn rooms_of(&self, user: &UserName) -> BackendResult<Vec<RoomName>>;
 
     /// Public rooms and those that the viewer has a row in, whose names begin with `prefix`
     /// and sort behind `after`, by name.
-    async fn list(&self, viewer: &UserName, prefix: &str, after: &str, limit: usize)
-    -> BackendResult<Vec<RoomListing>>;
+    async fn list(
+        &self,
+        viewer: &UserName,
+        prefix: &str,
+        after: &str,
+        limit: usize,
+    ) -> BackendResult<Vec<RoomListing>>;
 
     /// How many rooms there are.
     async fn count(&self) -> BackendResult<u64>;
 
     /// Moves a read cursor forward, never back; returns where it is.
-    async fn set_read(&self, user: &UserName, conversation: &ConversationId, seq: u64)
-    -> BackendResult<u64>;
+    async fn set_read(
+        &self,
+        user: &UserName,
+        conversation: &ConversationId,
+        seq: u64,
+    ) -> BackendResult<u64>;
 
     /// A user's read cursors.
     async fn read_cursors(&self, user: &UserName) -> BackendResult<Vec<(ConversationId, u64)>>;

@@ -44,8 +44,12 @@ pub trait SessionRegistry: Send + Sync {
 
     /// Users with live sessions whose name begins with `prefix` and sorts behind `after`, by
     /// name.
-    async fn online(&self, prefix: &str, after: &str, limit: usize)
-    -> BackendResult<Vec<OnlineEntry>>;
+    async fn online(
+        &self,
+        prefix: &str,
+        after: &str,
+        limit: usize,
+    ) -> BackendResult<Vec<OnlineEntry>>;
 
     /// How many users have live sessions.
     async fn count(&self) -> BackendResult<u64>;

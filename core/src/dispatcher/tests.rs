@@ -86,16 +86,28 @@ fn dispatcher() -> Dispatcher<Context, Call, u32, String> {
         .around(Traced("outer"))
         .around(Traced("inner"))
         .around(before("double", double))
-        .around(after("plus_100", |_: &mut Context, answer: Result<u32, String>| answer.map(|n| n + 100)))
+        .around(after(
+            "plus_100",
+            |_: &mut Context, answer: Result<u32, String>| answer.map(|n| n + 100),
+        ))
         .on::<Add>("add", AddHandler)
 }
 
 #[tokio::test]
 async fn interceptors_run_in_the_order_of_the_list_and_change_request_and_answer() {
     let mut context = Context::default();
-    assert_eq!(dispatcher().dispatch(&mut context, Call::Add(Add(3))).await, Ok(106));
-    assert_eq!(context.trace, ["outer", "inner", "handler", "inner", "outer"]);
-    assert_eq!(dispatcher().interceptors(), ["outer", "inner", "double", "plus_100"]);
+    assert_eq!(
+        dispatcher().dispatch(&mut context, Call::Add(Add(3))).await,
+        Ok(106)
+    );
+    assert_eq!(
+        context.trace,
+        ["outer", "inner", "handler", "inner", "outer"]
+    );
+    assert_eq!(
+        dispatcher().interceptors(),
+        ["outer", "inner", "double", "plus_100"]
+    );
 }
 
 #[tokio::test]

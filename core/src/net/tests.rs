@@ -48,13 +48,17 @@ async fn frames_cross_in_order_whole_and_both_ways() {
 async fn another_key_and_another_protocol_are_refused() {
     let (a, b) = duplex(4096);
     let (left, right) = (ClusterKey::random(), ClusterKey::random());
-    let (dialer, acceptor) =
-        tokio::join!(handshake(a, Side::Dialer, &left, MAX), handshake(b, Side::Acceptor, &right, MAX));
+    let (dialer, acceptor) = tokio::join!(
+        handshake(a, Side::Dialer, &left, MAX),
+        handshake(b, Side::Acceptor, &right, MAX)
+    );
     assert!(matches!(dialer, Err(NetError::WrongKey)));
     assert!(acceptor.is_err());
 
     let (mut a, b) = duplex(4096);
-    a.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.expect("write");
+    a.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        .await
+        .expect("write");
     let refused = handshake(b, Side::Acceptor, &left, MAX).await;
     assert!(matches!(refused, Err(NetError::NotAPeer)));
 }
@@ -67,7 +71,9 @@ async fn a_reflected_proof_is_refused() {
     let reflect = async {
         let mut hello = [0; MAGIC.len() + NONCE_BYTES];
         b.read_exact(&mut hello).await.expect("hello");
-        b.write_all(&hello[MAGIC.len()..]).await.expect("same nonce");
+        b.write_all(&hello[MAGIC.len()..])
+            .await
+            .expect("same nonce");
         b.write_all(&[0; PROOF_BYTES]).await.expect("no proof");
     };
     let (dialer, ()) = tokio::join!(handshake(a, Side::Dialer, &key, MAX), reflect);
@@ -90,8 +96,14 @@ async fn a_changed_repeated_or_oversized_frame_ends_the_connection() {
     assert!(matches!(dr.read().await, Err(NetError::BadMac)));
 
     let (mut dr, _dw, _ar, mut aw) = connected().await;
-    assert!(matches!(aw.feed(&vec![0; MAX + 1]).await, Err(NetError::TooLarge { .. })));
-    aw.writer.write_all(&u32::MAX.to_be_bytes()).await.expect("write");
+    assert!(matches!(
+        aw.feed(&vec![0; MAX + 1]).await,
+        Err(NetError::TooLarge { .. })
+    ));
+    aw.writer
+        .write_all(&u32::MAX.to_be_bytes())
+        .await
+        .expect("write");
     assert!(matches!(dr.read().await, Err(NetError::TooLarge { .. })));
 }
 

@@ -116,7 +116,10 @@ impl Command for Register {
     const ACTION: &'static str = "register";
     type Reply = RegisterReply;
     fn decode(mut fields: Fields) -> Result<Self, DecodeError> {
-        Ok(Self { username: fields.user("username")?, password: password(&mut fields, "password")? })
+        Ok(Self {
+            username: fields.user("username")?,
+            password: password(&mut fields, "password")?,
+        })
     }
 }
 
@@ -155,14 +158,25 @@ impl Command for Login {
     const ACTION: &'static str = "login";
     type Reply = LoginReply;
     fn decode(mut fields: Fields) -> Result<Self, DecodeError> {
-        let resume_token = fields.text_opt("resumeToken", 1..=TOKEN_BYTES_MAX)?.map(Secret);
-        let username = if resume_token.is_some() {
-            fields.user_opt("username")?
+        let resume_token = fields
+            .text_opt("resumeToken", 1..=TOKEN_BYTES_MAX)?
+            .map(Secret);
+        let raw = if resume_token.is_some() {
+            fields.text_opt("username", 0..=usize::MAX)?
         } else {
-            Some(fields.user("username")?)
+            Some(fields.text("username", 0..=usize::MAX)?)
         };
-        let password = fields.text_opt("password", 0..=PASSWORD_CHARS_MAX)?.map(Secret);
-        Ok(Self { username, password, resume_token })
+        // What can't be a name is nobody's: a wrong login like any other, which the ancestor's
+        // client answers by asking again.
+        let username = raw.and_then(|raw| UserName::parse(raw.trim()).ok());
+        let password = fields
+            .text_opt("password", 0..=PASSWORD_CHARS_MAX)?
+            .map(Secret);
+        Ok(Self {
+            username,
+            password,
+            resume_token,
+        })
     }
 }
 

@@ -48,12 +48,24 @@ struct ChatWire {
 
 impl From<Chat> for ChatWire {
     fn from(chat: Chat) -> Self {
-        let Chat { target, message, format, client_id } = chat;
+        let Chat {
+            target,
+            message,
+            format,
+            client_id,
+        } = chat;
         let (to, room_name, is_group) = match target {
             Target::Room(room) => (None, room.to_string(), true),
             Target::User(user) => (Some(user), String::new(), false),
         };
-        Self { format, to, room_name, is_group, message, client_id }
+        Self {
+            format,
+            to,
+            room_name,
+            is_group,
+            message,
+            client_id,
+        }
     }
 }
 
@@ -68,7 +80,10 @@ impl Command for Chat {
     fn decode(mut fields: Fields) -> Result<Self, DecodeError> {
         let message = fields.text("message", 1..=MESSAGE_CHARS_MAX)?;
         if message.contains('\0') || message.chars().all(char::is_whitespace) {
-            return Err(DecodeError::invalid("message", "text that is not only white space, without NUL"));
+            return Err(DecodeError::invalid(
+                "message",
+                "text that is not only white space, without NUL",
+            ));
         }
         let format = fields.text_opt("format", 0..=MESSAGE_CHARS_MAX)?;
         let format = format.filter(|format| FORMATS.contains(&format.as_str()));
@@ -81,7 +96,12 @@ impl Command for Chat {
             (None, Some(room)) => Target::Room(room),
             (None, None) => return Err(DecodeError::MissingField("to")),
         };
-        Ok(Self { target, message, format, client_id })
+        Ok(Self {
+            target,
+            message,
+            format,
+            client_id,
+        })
     }
 }
 

@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 use super::Command;
 use crate::error_code::DecodeError;
 use crate::fields::Fields;
-use crate::limits::{NAME_CHARS_MAX, PAGE_DEFAULT, PAGE_MAX, SEARCH_CHARS_MAX, SEQ_MAX, SYNC_CURSORS_MAX};
+use crate::limits::{
+    NAME_CHARS_MAX, PAGE_DEFAULT, PAGE_MAX, SEARCH_CHARS_MAX, SEQ_MAX, SYNC_CURSORS_MAX,
+};
 use crate::message::Message;
 
 /// Longest conversation name: `room:` or `user:` and a name, before normalization.
@@ -109,10 +111,21 @@ impl Command for History {
         let around_ts = fields.number_opt("aroundTs", 0..=SEQ_MAX)?;
         let named = [before_seq, after_seq, around_ts].iter().flatten().count();
         if named > 1 {
-            return Err(DecodeError::invalid("beforeSeq", "only one of beforeSeq, afterSeq, aroundTs"));
+            return Err(DecodeError::invalid(
+                "beforeSeq",
+                "only one of beforeSeq, afterSeq, aroundTs",
+            ));
         }
-        let limit = fields.number_opt("limit", 1..=PAGE_MAX)?.unwrap_or(PAGE_DEFAULT);
-        Ok(Self { conversation, before_seq, after_seq, around_ts, limit })
+        let limit = fields
+            .number_opt("limit", 1..=PAGE_MAX)?
+            .unwrap_or(PAGE_DEFAULT);
+        Ok(Self {
+            conversation,
+            before_seq,
+            after_seq,
+            around_ts,
+            limit,
+        })
     }
 }
 
@@ -153,7 +166,9 @@ impl Command for Sync {
                 after_seq: cursor.number("afterSeq", 0..=SEQ_MAX)?,
             })
         })?;
-        let limit = fields.number_opt("limit", 1..=PAGE_MAX)?.unwrap_or(PAGE_DEFAULT);
+        let limit = fields
+            .number_opt("limit", 1..=PAGE_MAX)?
+            .unwrap_or(PAGE_DEFAULT);
         Ok(Self { cursors, limit })
     }
 }
@@ -184,7 +199,9 @@ impl Command for Search {
         Ok(Self {
             conversation: fields.text_opt("conversation", 1..=CONVERSATION_CHARS_MAX)?,
             words: fields.text("words", 1..=SEARCH_CHARS_MAX)?,
-            limit: fields.number_opt("limit", 1..=PAGE_MAX)?.unwrap_or(PAGE_DEFAULT),
+            limit: fields
+                .number_opt("limit", 1..=PAGE_MAX)?
+                .unwrap_or(PAGE_DEFAULT),
         })
     }
 }

@@ -58,7 +58,9 @@ impl Command for JoinRoom {
     const ACTION: &'static str = "joinRoom";
     type Reply = JoinRoomReply;
     fn decode(mut fields: Fields) -> Result<Self, DecodeError> {
-        Ok(Self { room_name: fields.room("roomName")? })
+        Ok(Self {
+            room_name: fields.room("roomName")?,
+        })
     }
 }
 
@@ -74,7 +76,9 @@ impl Command for LeaveRoom {
     const ACTION: &'static str = "leaveRoom";
     type Reply = Empty;
     fn decode(mut fields: Fields) -> Result<Self, DecodeError> {
-        Ok(Self { room_name: fields.room("roomName")? })
+        Ok(Self {
+            room_name: fields.room("roomName")?,
+        })
     }
 }
 
@@ -115,8 +119,15 @@ impl Command for CreateRoom {
             Some("private") => Visibility::Private,
             Some(_) => return Err(DecodeError::invalid("visibility", "public or private")),
         };
-        let topic = fields.text_opt("topic", 0..=TOPIC_CHARS_MAX)?.unwrap_or_default();
-        Ok(Self { room_name, kind: RoomKind::Group, visibility, topic })
+        let topic = fields
+            .text_opt("topic", 0..=TOPIC_CHARS_MAX)?
+            .unwrap_or_default();
+        Ok(Self {
+            room_name,
+            kind: RoomKind::Group,
+            visibility,
+            topic,
+        })
     }
 }
 
@@ -169,7 +180,9 @@ impl Command for ListRooms {
         Ok(Self {
             prefix: fields.text_opt("prefix", 0..=NAME_CHARS_MAX)?,
             cursor: fields.text_opt("cursor", 0..=NAME_CHARS_MAX)?,
-            limit: fields.number_opt("limit", 1..=PAGE_MAX)?.unwrap_or(PAGE_DEFAULT),
+            limit: fields
+                .number_opt("limit", 1..=PAGE_MAX)?
+                .unwrap_or(PAGE_DEFAULT),
         })
     }
 }
@@ -210,7 +223,9 @@ impl Command for RoomInfo {
     const ACTION: &'static str = "roomInfo";
     type Reply = RoomInfoReply;
     fn decode(mut fields: Fields) -> Result<Self, DecodeError> {
-        Ok(Self { room_name: fields.room("roomName")? })
+        Ok(Self {
+            room_name: fields.room("roomName")?,
+        })
     }
 }
 
@@ -260,7 +275,9 @@ impl Command for RoomMembers {
         Ok(Self {
             room_name: fields.room("roomName")?,
             cursor: fields.text_opt("cursor", 0..=NAME_CHARS_MAX)?,
-            limit: fields.number_opt("limit", 1..=PAGE_MAX)?.unwrap_or(PAGE_DEFAULT),
+            limit: fields
+                .number_opt("limit", 1..=PAGE_MAX)?
+                .unwrap_or(PAGE_DEFAULT),
         })
     }
 }
@@ -279,7 +296,10 @@ impl Command for Invite {
     const ACTION: &'static str = "invite";
     type Reply = Empty;
     fn decode(mut fields: Fields) -> Result<Self, DecodeError> {
-        Ok(Self { room_name: fields.room("roomName")?, username: fields.user("username")? })
+        Ok(Self {
+            room_name: fields.room("roomName")?,
+            username: fields.user("username")?,
+        })
     }
 }
 

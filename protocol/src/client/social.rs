@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 use super::Command;
 use crate::error_code::DecodeError;
 use crate::fields::Fields;
-use crate::limits::{NAME_CHARS_MAX, PAGE_DEFAULT, PAGE_MAX, POPULAR_MAX, POPULAR_WINDOW_SECONDS_MAX};
+use crate::limits::{
+    NAME_CHARS_MAX, PAGE_DEFAULT, PAGE_MAX, POPULAR_MAX, POPULAR_WINDOW_SECONDS_MAX,
+};
 use crate::name::{RoomName, UserName};
 
 /// `userInfo`: 404 for somebody who is not connected, as the ancestor answers.
@@ -33,7 +35,9 @@ impl Command for UserInfo {
     const ACTION: &'static str = "userInfo";
     type Reply = UserInfoReply;
     fn decode(mut fields: Fields) -> Result<Self, DecodeError> {
-        Ok(Self { username: fields.user("username")? })
+        Ok(Self {
+            username: fields.user("username")?,
+        })
     }
 }
 
@@ -79,7 +83,9 @@ impl Command for Online {
         Ok(Self {
             prefix: fields.text_opt("prefix", 0..=NAME_CHARS_MAX)?,
             cursor: fields.text_opt("cursor", 0..=NAME_CHARS_MAX)?,
-            limit: fields.number_opt("limit", 1..=PAGE_MAX)?.unwrap_or(PAGE_DEFAULT),
+            limit: fields
+                .number_opt("limit", 1..=PAGE_MAX)?
+                .unwrap_or(PAGE_DEFAULT),
         })
     }
 }

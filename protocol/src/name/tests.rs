@@ -16,7 +16,11 @@ fn names_are_folded_and_kept() {
         ("Ωμέγα", "ωμέγα"),
         ("room1", "room1"),
     ] {
-        assert_eq!(UserName::parse(raw).map(|n| n.to_string()), Ok(name.to_owned()), "{raw}");
+        assert_eq!(
+            UserName::parse(raw).map(|n| n.to_string()),
+            Ok(name.to_owned()),
+            "{raw}"
+        );
     }
 }
 
@@ -25,7 +29,17 @@ fn bad_names_are_refused_with_their_reason() {
     assert_eq!(refused(""), NameError::Empty);
     assert_eq!(refused(&"a".repeat(33)), NameError::TooLong);
     assert_eq!(refused(&"a".repeat(100_000)), NameError::TooLong);
-    for raw in ["a b", "a:b", "a\u{1b}[2J", "a\0", "a\u{202e}b", "a\u{200d}b", "a\u{9b}b", "$ne", "a|b"] {
+    for raw in [
+        "a b",
+        "a:b",
+        "a\u{1b}[2J",
+        "a\0",
+        "a\u{202e}b",
+        "a\u{200d}b",
+        "a\u{9b}b",
+        "$ne",
+        "a|b",
+    ] {
         assert_eq!(refused(raw), NameError::Character, "{raw:?}");
     }
     // A Cyrillic first letter in front of Latin ones.

@@ -1,0 +1,203 @@
+//! The embedded store: accounts, rooms and the message log in one SQLite file of a data
+//! directory, for one process.
+//!
+//! Every write goes to one thread, which commits many callers' writes at once and answers
+//! after the sync. Reads use a few connections of their own. Each row carries a checksum: a
+//! damaged row is an error of kind `Corrupt`, never data. See `docs/adr/001-embedded-store.md`.
+
+mod checksum;
+mod failure;
+mod health;
+mod limits;
+mod message_archive;
+mod opening;
+mod readers;
+mod room_store;
+mod schema;
+mod user_store;
+mod words;
+mod write_ahead_log;
+mod writer;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use antiphon_core::contract::{
+    BackendError, BackendErrorKind, BackendResult, MessageArchive, RoomStore, UserStore,
+};
+use antiphon_core::{clock, task};
+use rusqlite::Connection;
+use tokio::sync::{mpsc, oneshot};
+
+pub use opening::OpenError;
+
+use failure::Failure;
+use health::Health;
+use limits::{CALL_DEADLINE, WRITE_QUEUE_DEPTH};
+use readers::Readers;
+use writer::{Job, Order, Writer, Writing};
+
+/// An open data directory. It is closed by [`EmbeddedStore::close`], or when the last user of
+/// it is dropped.
+pub struct EmbeddedStore {
+    store: Arc<Store>,
+}
+
+/// What the contracts' implementations share.
+struct Store {
+    orders: mpsc::Sender<Order>,
+    readers: Readers,
+    health: Arc<Health>,
+    log_id: String,
+    generation: u64,
+}
+
+impl EmbeddedStore {
+    /// Opens the data directory `dir`, making it if it is absent, and takes it for this
+    /// process alone.
+    pub async fn open(dir: &Path) -> Result<Self, OpenError> {
+        let owned = dir.to_owned();
+        let opened = task::blocking(move || start(&owned)).await;
+        let panicked = || OpenError::Directory {
+            dir: dir.to_owned(),
+            source: std::io::Error::other("opening it panicked"),
+        };
+        Ok(Self {
+            store: Arc::new(opened.ok_or_else(panicked)??),
+        })
+    }
+
+    /// Accounts and resume tokens.
+    pub fn users(&self) -> Arc<dyn UserStore> {
+        Arc::new(user_store::EmbeddedUserStore(Arc::clone(&self.store)))
+    }
+
+    /// Rooms, members and read cursors.
+    pub fn rooms(&self) -> Arc<dyn RoomStore> {
+        Arc::new(room_store::EmbeddedRoomStore(Arc::clone(&self.store)))
+    }
+
+    /// The message log.
+    pub fn archive(&self) -> Arc<dyn MessageArchive> {
+        Arc::new(message_archive::EmbeddedMessageArchive(Arc::clone(
+            &self.store,
+        )))
+    }
+
+    /// Counts the opens of this directory, durably: the base of leadership epochs.
+    pub fn generation(&self) -> u64 {
+        self.store.generation
+    }
+
+    /// Reads the whole database and checks it: pages, indexes against tables, and the
+    /// checksum of every message. What is found is told; nothing found is an empty list.
+    /// Unlike other calls it may take up to an hour.
+    pub async fn verify(&self) -> BackendResult<Vec<String>> {
+        self.store
+            .readers
+            .read_at_length("embedded.verify", message_archive::verify)
+            .await
+    }
+
+    /// Writes what is queued, copies the write-ahead log into the database and closes it.
+    /// Later calls fail with `Unavailable`.
+    pub async fn close(&self) {
+        self.store.readers.close().await;
+        let (done_tx, done_rx) = oneshot::channel();
+        if self.store.orders.send(Order::Close(done_tx)).await.is_ok() {
+            // It is closed also if the writer ended otherwise.
+            let _ = done_rx.await;
+        }
+    }
+}
+
+impl std::fmt::Debug for EmbeddedStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("EmbeddedStore")
+    }
+}
+
+fn start(dir: &Path) -> Result<Store, OpenError> {
+    let opened = opening::open(dir)?;
+    let health = Arc::new(Health::default());
+    let readers = Readers::open(&opened.file, Arc::clone(&health));
+    let readers = readers.map_err(|error| opening::told(&opened.file, error))?;
+    let (orders, orders_rx) = mpsc::channel(WRITE_QUEUE_DEPTH);
+    let writer = Writer {
+        connection: opened.connection,
+        orders: orders_rx,
+        health: Arc::clone(&health),
+        dir: dir.to_owned(),
+        lock: opened.lock,
+    };
+    let thread = std::thread::Builder::new().name("antiphon-store".to_owned());
+    let spawned = thread.spawn(move || writer.run());
+    spawned.map_err(|source| OpenError::Directory {
+        dir: dir.to_owned(),
+        source,
+    })?;
+    let (log_id, generation) = (opened.log_id, opened.generation);
+    Ok(Store {
+        orders,
+        readers,
+        health,
+        log_id,
+        generation,
+    })
+}
+
+impl Store {
+    /// Has the writer run `work`, and waits for the commit.
+    async fn write<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        rows: usize,
+        work: impl FnOnce(&mut Writing<'_>) -> Result<T, Failure> + Send + 'static,
+    ) -> BackendResult<T> {
+        let unavailable = || BackendError::new(BackendErrorKind::Unavailable, operation);
+        let unknown = || BackendError::new(BackendErrorKind::Timeout, operation);
+        if let Some(error) = self.health.failure() {
+            return Err(BackendError::caused(
+                BackendErrorKind::Unavailable,
+                operation,
+                error,
+            ));
+        }
+        let deadline = clock::now() + CALL_DEADLINE;
+        let place = tokio::time::timeout_at(deadline, self.orders.reserve()).await;
+        let place = place
+            .map_err(|_| unavailable())?
+            .map_err(|_| unavailable())?;
+        let (answer_tx, answer_rx) = oneshot::channel();
+        place.send(Order::Write(Job::new(operation, rows, answer_tx, work)));
+        let answer = tokio::time::timeout_at(deadline, answer_rx).await;
+        answer.map_err(|_| unknown())?.map_err(|_| unknown())?
+    }
+
+    /// Runs `work` on a connection that reads.
+    async fn read<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        work: impl FnOnce(&Connection) -> Result<T, Failure> + Send + 'static,
+    ) -> BackendResult<T> {
+        self.readers.read(operation, work).await
+    }
+}
+
+/// A number as the database keeps it: the same bits.
+fn stored(number: u64) -> i64 {
+    number.cast_signed()
+}
+
+/// A bound for comparing with stored numbers.
+fn bound(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// A row limit.
+fn limit(rows: usize) -> i64 {
+    i64::try_from(rows).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests;

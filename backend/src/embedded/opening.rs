@@ -1,0 +1,265 @@
+//! Opening a data directory: lock, checks, tables, and the counters that each open raises.
+
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use antiphon_core::random;
+use rusqlite::{Connection, OpenFlags};
+
+use super::failure::is_damage;
+use super::schema::{self, APPLICATION_ID, SCHEMA_VERSION};
+use super::write_ahead_log;
+
+/// The database's file in the data directory.
+pub(super) const DATABASE_FILE: &str = "antiphon.db";
+const LOCK_FILE: &str = "LOCK";
+
+/// Why a data directory can't be opened. Each says what to do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The directory can't be made or written to.
+    #[error("can't use the data directory {}", dir.display())]
+    Directory {
+        /// Which.
+        dir: PathBuf,
+        /// The system's answer.
+        #[source]
+        source: io::Error,
+    },
+    /// Another process has it.
+    #[error(
+        "the data directory {} is in use by another process; stop that one or choose another \
+         directory",
+        dir.display()
+    )]
+    Locked {
+        /// Which.
+        dir: PathBuf,
+    },
+    /// The file is of another program, or of another version of this one.
+    #[error(
+        "{} was written by another version ({found}); this one reads version {expected}",
+        file.display()
+    )]
+    Version {
+        /// Which.
+        file: PathBuf,
+        /// What it says.
+        found: String,
+        /// What this program writes.
+        expected: i64,
+    },
+    /// A table or index isn't as it should be.
+    #[error("{} lacks what keeps its promises: {difference}; restore a backup", file.display())]
+    Schema {
+        /// Which.
+        file: PathBuf,
+        /// The first difference.
+        difference: String,
+    },
+    /// Stored bytes are damaged.
+    #[error("{} is damaged ({report}); restore a backup", file.display())]
+    Damaged {
+        /// Which.
+        file: PathBuf,
+        /// What was found.
+        report: String,
+    },
+    /// The database can't be used.
+    #[error("can't open {}", file.display())]
+    Database {
+        /// Which.
+        file: PathBuf,
+        /// The database's answer.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+/// A database that is open, locked and checked.
+pub(super) struct Opened {
+    pub(super) connection: Connection,
+    pub(super) lock: File,
+    pub(super) file: PathBuf,
+    pub(super) log_id: String,
+    pub(super) generation: u64,
+}
+
+/// Opens the directory; blocking.
+pub(super) fn open(dir: &Path) -> Result<Opened, OpenError> {
+    let lock = lock(dir)?;
+    let file = dir.join(DATABASE_FILE);
+    write_ahead_log::check(&file)?;
+    let mut connection = connect(&file).map_err(|error| told(&file, error))?;
+    let fresh = is_fresh(&connection).map_err(|error| told(&file, error))?;
+    if fresh {
+        write_ahead(&connection, &file)?;
+        make(&mut connection).map_err(|error| told(&file, error))?;
+    }
+    check(&connection, &file)?;
+    let (log_id, generation) = raise(&mut connection).map_err(|error| told(&file, error))?;
+    Ok(Opened {
+        connection,
+        lock,
+        file,
+        log_id,
+        generation,
+    })
+}
+
+fn lock(dir: &Path) -> Result<File, OpenError> {
+    let unusable = |source| OpenError::Directory {
+        dir: dir.to_owned(),
+        source,
+    };
+    make_dir(dir).map_err(unusable)?;
+    let options = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(dir.join(LOCK_FILE));
+    let lock = options.map_err(unusable)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(OpenError::Locked {
+            dir: dir.to_owned(),
+        }),
+        Err(TryLockError::Error(source)) => Err(unusable(source)),
+    }
+}
+
+/// Makes the directory so that only its owner sees it: it will hold password hashes.
+fn make_dir(dir: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(dir)
+}
+
+fn connect(file: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_CREATE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(file, flags)?;
+    schema::set_up_writer(&connection)?;
+    Ok(connection)
+}
+
+fn pragma(connection: &Connection, name: &str) -> rusqlite::Result<i64> {
+    connection.pragma_query_value(None, name, |row| row.get(0))
+}
+
+/// Whether nothing was ever written to the file (by us: half a creation is rolled back).
+fn is_fresh(connection: &Connection) -> rusqlite::Result<bool> {
+    let objects = "SELECT count(*) FROM sqlite_schema";
+    let objects: i64 = connection.query_row(objects, [], |row| row.get(0))?;
+    Ok(objects == 0 && pragma(connection, "application_id")? == 0)
+}
+
+/// Turns the write-ahead log on; the file keeps that.
+fn write_ahead(connection: &Connection, file: &Path) -> Result<(), OpenError> {
+    let mode = connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0));
+    let mode: String = mode.map_err(|error| told(file, error))?;
+    if mode == "wal" {
+        return Ok(());
+    }
+    let source = format!("the file system has no write-ahead log, only mode {mode}").into();
+    Err(OpenError::Database {
+        file: file.to_owned(),
+        source,
+    })
+}
+
+fn make(connection: &mut Connection) -> rusqlite::Result<()> {
+    let transaction = connection.transaction()?;
+    schema::create(&transaction)?;
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    let insert = "INSERT INTO meta (key, value) VALUES ('log_id', ?1), ('generation', '0'), \
+                  ('clean', '1')";
+    transaction.execute(insert, [random::hex::<16>()])?;
+    transaction.commit()
+}
+
+fn check(connection: &Connection, file: &Path) -> Result<(), OpenError> {
+    let told = |error| told(file, error);
+    let application = pragma(connection, "application_id").map_err(told)?;
+    let version = pragma(connection, "user_version").map_err(told)?;
+    if application != APPLICATION_ID || version != SCHEMA_VERSION {
+        let found = format!("application {application:#x}, version {version}");
+        let file = file.to_owned();
+        return Err(OpenError::Version {
+            file,
+            found,
+            expected: SCHEMA_VERSION,
+        });
+    }
+    if let Some(difference) = schema::difference(connection).map_err(told)? {
+        return Err(OpenError::Schema {
+            file: file.to_owned(),
+            difference,
+        });
+    }
+    // A conversation that its index has lost would begin anew at 1, so these are looked at
+    // always; they are small. The messages are looked at when there was no clean close.
+    let mut findings =
+        schema::findings(connection, "integrity_check(conversations)").map_err(told)?;
+    if findings.is_empty() && meta(connection, "clean").map_err(told)? != "1" {
+        findings = schema::findings(connection, "quick_check").map_err(told)?;
+    }
+    if findings.is_empty() {
+        return Ok(());
+    }
+    Err(OpenError::Damaged {
+        file: file.to_owned(),
+        report: findings.join("; "),
+    })
+}
+
+fn meta(connection: &Connection, key: &str) -> rusqlite::Result<String> {
+    connection.query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| {
+        row.get(0)
+    })
+}
+
+/// Raises the generation and marks the database as in use.
+fn raise(connection: &mut Connection) -> rusqlite::Result<(String, u64)> {
+    let transaction = connection.transaction()?;
+    let log_id = meta(&transaction, "log_id")?;
+    let unreadable = |error: std::num::ParseIntError| {
+        rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, error.into())
+    };
+    let generation = meta(&transaction, "generation")?
+        .parse::<u64>()
+        .map_err(unreadable)?
+        + 1;
+    let update = "UPDATE meta SET value = ?2 WHERE key = ?1";
+    transaction.execute(update, ("generation", generation.to_string()))?;
+    transaction.execute(update, ("clean", "0"))?;
+    transaction.commit()?;
+    Ok((log_id, generation))
+}
+
+/// Marks the database as closed in good order.
+pub(super) fn mark_clean(connection: &Connection) -> rusqlite::Result<()> {
+    connection
+        .execute("UPDATE meta SET value = '1' WHERE key = 'clean'", [])
+        .map(|_| ())
+}
+
+/// The error of opening that stands for one of the database.
+pub(super) fn told(file: &Path, error: rusqlite::Error) -> OpenError {
+    let file = file.to_owned();
+    if is_damage(&error) {
+        OpenError::Damaged {
+            file,
+            report: error.to_string(),
+        }
+    } else {
+        OpenError::Database {
+            file,
+            source: error.into(),
+        }
+    }
+}

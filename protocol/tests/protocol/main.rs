@@ -1,0 +1,12 @@
+//! The protocol from outside: golden frames, round trips, hostile input, and the examples of
+//! docs/protocol.md.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod bad_input;
+mod documentation;
+mod golden;
+mod reply;
+mod round_trip;
+mod samples;
+mod tables;

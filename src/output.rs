@@ -1,0 +1,15 @@
+//! The one place that writes to standard output for people and scripts. A reader that has
+//! gone away is not an error.
+
+use std::io::Write;
+
+/// Writes a line to standard output.
+pub fn line(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+}
+
+/// Writes a line to standard error.
+pub fn error_line(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}

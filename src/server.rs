@@ -1,0 +1,290 @@
+//! One chat server: follower, or leader when elected. The line of a message is
+//! listener → connection → command → router → room → recorder → fan_out → session;
+//! [`start`] builds it, last stage first.
+
+mod auth;
+mod background;
+mod cluster;
+mod command;
+mod connection;
+mod direct;
+mod fan_out;
+mod interceptor;
+mod leader;
+mod listener;
+mod message;
+mod node;
+mod paced;
+mod peer;
+mod recorder;
+mod room;
+mod router;
+mod session;
+mod settings;
+
+pub use auth::hash_password;
+pub use settings::{AuthMode, SessionPolicy, Settings};
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use antiphon_core::clock;
+use antiphon_core::contract::{BackendError, Backends, NodeRecord};
+use antiphon_core::shutdown::Shutdown;
+use antiphon_core::task::{self, TaskKind};
+use antiphon_core::words::Words;
+use antiphon_protocol::NodeId;
+use antiphon_protocol::close_code::DRAINING;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tracing::{Instrument, info, info_span, warn};
+
+use background::Background;
+use cluster::Cluster;
+use direct::{DirectSeat, DirectWriters};
+use fan_out::FanOut;
+use listener::Listener;
+use node::Node;
+use recorder::Recorder;
+use router::Router;
+use session::Sessions;
+use settings::BACKGROUND_QUEUE_DEPTH;
+
+/// How often waiting commands are looked at for their deadlines.
+const SWEEP_INTERVAL: Duration = Duration::from_millis(250);
+/// How long a draining server stays listed as such before it closes connections, so that the
+/// gateway stops offering it.
+const DRAIN_NOTICE: Duration = Duration::from_millis(600);
+
+/// Why a server could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A socket has no address.
+    #[error("a listening socket has no address")]
+    Address(#[from] std::io::Error),
+    /// The coordinator refused.
+    #[error("the server could not register")]
+    Register(#[from] BackendError),
+}
+
+/// A server's two sockets, bound.
+#[derive(Debug)]
+pub struct Sockets {
+    /// For clients.
+    pub client: TcpListener,
+    /// For servers.
+    pub cluster: TcpListener,
+}
+
+/// A running server.
+#[derive(Debug)]
+pub struct Server {
+    node: Arc<Node>,
+    client_addr: SocketAddr,
+    cluster_addr: SocketAddr,
+    leading: watch::Receiver<Option<u64>>,
+    accepting: Shutdown,
+    connections: Shutdown,
+    cluster: Shutdown,
+    workers: Shutdown,
+}
+
+/// Starts a server on bound sockets.
+pub async fn start(
+    settings: Settings,
+    backends: Backends,
+    words: Arc<Words>,
+    sockets: Sockets,
+) -> Result<Server, StartError> {
+    let span = info_span!("node", name = settings.name);
+    start_in_span(settings, backends, words, sockets)
+        .instrument(span)
+        .await
+}
+
+async fn start_in_span(
+    settings: Settings,
+    backends: Backends,
+    words: Arc<Words>,
+    sockets: Sockets,
+) -> Result<Server, StartError> {
+    let (client_addr, cluster_addr) = (sockets.client.local_addr()?, sockets.cluster.local_addr()?);
+    let (accepting, connections) = (Shutdown::new(), Shutdown::new());
+    let (cluster_scope, workers) = (Shutdown::new(), Shutdown::new());
+
+    let (stored_tx, stored_rx) = mpsc::channel(BACKGROUND_QUEUE_DEPTH);
+    let background = Background::new(backends.clone(), Arc::clone(&words), &settings);
+    task::spawn(
+        &workers,
+        TaskKind::Background,
+        background.run(stored_rx, workers.clone()),
+    );
+
+    let node = Arc::new(build(
+        settings,
+        backends,
+        words,
+        stored_tx.clone(),
+        &workers,
+    ));
+    let sweeper = Arc::clone(&node);
+    task::spawn(&workers, TaskKind::Timer, async move {
+        let mut ticks = clock::interval(SWEEP_INTERVAL);
+        loop {
+            ticks.tick().await;
+            sweeper.router.sweep();
+        }
+    });
+
+    let record = NodeRecord {
+        name: node.settings.name.clone(),
+        cluster_addr: cluster_addr.to_string(),
+        client_host: client_addr.ip().to_string(),
+        client_port: client_addr.port(),
+    };
+    let cluster = Cluster::new(Arc::clone(&node), record, stored_tx, cluster_scope.clone());
+    let leading = cluster.leading();
+    cluster.start(sockets.cluster).await?;
+
+    let dispatcher = Arc::new(command::dispatcher());
+    let listener = Arc::new(Listener::new(
+        Arc::clone(&node),
+        dispatcher,
+        connections.clone(),
+    ));
+    let accept = listener.run(sockets.client, accepting.clone());
+    task::spawn(&accepting, TaskKind::Listener, accept);
+    info!(client = %client_addr, cluster = %cluster_addr, "server started");
+    Ok(Server {
+        node,
+        client_addr,
+        cluster_addr,
+        leading,
+        accepting,
+        connections,
+        cluster: cluster_scope,
+        workers,
+    })
+}
+
+/// The line from its last stage to its first.
+fn build(
+    settings: Settings,
+    backends: Backends,
+    words: Arc<Words>,
+    stored: mpsc::Sender<room::Stored>,
+    workers: &Shutdown,
+) -> Node {
+    let sessions = Arc::new(Sessions::default());
+    let fan_out = Arc::new(FanOut::new(Arc::clone(&sessions)));
+    let router = Arc::new(Router::new(
+        Arc::clone(&sessions),
+        Arc::clone(&backends.rooms),
+    ));
+    let seat = DirectSeat {
+        recorder: Recorder::new(Arc::clone(&backends.archive)),
+        fan_out: Arc::clone(&fan_out),
+        router: Arc::clone(&router),
+        stored,
+        position_interval: settings.position_interval,
+    };
+    Node {
+        sessions,
+        fan_out,
+        router,
+        direct: DirectWriters::start(&seat, workers),
+        auth: auth::Auth::new(
+            Arc::clone(&backends.users),
+            settings.token_idle,
+            settings.token_max,
+        ),
+        words,
+        newest_epoch: Arc::new(AtomicU64::new(0)),
+        connections: AtomicU64::new(0),
+        draining: AtomicBool::new(false),
+        load_changed: tokio::sync::Notify::new(),
+        id: std::sync::Mutex::new(NodeId {
+            name: settings.name.clone(),
+            incarnation: 0,
+        }),
+        known_users: std::sync::Mutex::default(),
+        backends,
+        settings,
+    }
+}
+
+/// Counts the words of the window again; once a process, after the stores are open.
+pub async fn rebuild_popular_words(backends: &Backends, words: &Arc<Words>, settings: &Settings) {
+    Background::new(backends.clone(), Arc::clone(words), settings)
+        .rebuild(settings)
+        .await;
+}
+
+impl Server {
+    /// The configured name.
+    pub fn name(&self) -> &str {
+        &self.node.settings.name
+    }
+
+    /// Where clients connect.
+    pub fn client_addr(&self) -> SocketAddr {
+        self.client_addr
+    }
+
+    /// Where servers connect.
+    pub fn cluster_addr(&self) -> SocketAddr {
+        self.cluster_addr
+    }
+
+    /// Tells the epoch of which this server is the leader.
+    pub fn leading(&self) -> watch::Receiver<Option<u64>> {
+        self.leading.clone()
+    }
+
+    /// Whether this server has gone down by itself.
+    pub fn is_broken(&self) -> bool {
+        self.cluster.is_stopping() || self.workers.is_stopping()
+    }
+
+    /// Stops in order: no new clients; clients told and closed; sessions unbound; leadership
+    /// handed over; deregistered. False if something did not end within the grace.
+    pub async fn stop(self) -> bool {
+        let grace = self.node.settings.shutdown_grace;
+        let deadline = clock::now() + grace;
+        let left = || deadline.saturating_duration_since(clock::now());
+        info!(node = self.name(), "stopping");
+        self.node.draining.store(true, Ordering::Relaxed);
+        self.node.load_changed.notify_one();
+        clock::sleep(DRAIN_NOTICE.min(grace / 10)).await;
+        self.accepting.stop();
+        self.connections.stop();
+        let mut clean = self.connections.wait(left() / 2).await;
+        if !clean {
+            self.node.sessions.close_all(DRAINING);
+        }
+        self.cluster.stop();
+        clean &= self.cluster.wait(left()).await;
+        self.node.router.give_up();
+        self.workers.stop();
+        clean &= self.workers.wait(left()).await;
+        clean &= self.accepting.wait(left()).await;
+        let refused = self.node.fan_out.refused();
+        info!(
+            node = self.name(),
+            slow_consumer_refusals = refused,
+            "stopped"
+        );
+        if !clean {
+            warn!(
+                node = self.name(),
+                "not everything stopped within the grace"
+            );
+        }
+        clean
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,487 @@
+//! This server's place in the cluster: its registration, its terms of leadership, and its
+//! link to whoever leads.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use antiphon_core::backoff::Backoff;
+use antiphon_core::clock;
+use antiphon_core::contract::{
+    BackendResult, ClusterView, Leadership, Member, NodeRecord, Registration,
+};
+use antiphon_core::error_chain::ErrorChain;
+use antiphon_core::net::{Side, handshake};
+use antiphon_core::shutdown::Shutdown;
+use antiphon_core::task::{self, TaskKind};
+use antiphon_protocol::close_code::REJOINED;
+use antiphon_protocol::peer::{PEER_FRAME_BYTES_MAX, PeerEnvelope, PeerFrame};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+
+use super::leader::Leader;
+use super::node::Node;
+use super::peer::{LinkContext, LinkEnd, Wire, follower_side, leader_side};
+use super::room::{Outbox, Stored};
+use super::session::lock;
+use super::settings::{HANDSHAKE_TIMEOUT, PEER_PING_INTERVAL, PEER_QUEUE_DEPTH};
+
+/// Links that may shake hands at once; a cluster has few servers.
+const HANDSHAKES_MAX: usize = 64;
+/// What a leader gets to finish what it writes.
+const LEADER_GRACE: Duration = Duration::from_secs(2);
+
+/// Where this server's frames for the leader go.
+#[derive(Clone, Default)]
+enum Target {
+    #[default]
+    Nowhere,
+    Here(Arc<Leader>),
+    There(Member, u64),
+}
+
+/// Why the uplink looks up.
+enum Wake {
+    Stop,
+    Moved,
+    Ended(LinkEnd),
+}
+
+impl Target {
+    fn same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Nowhere, Self::Nowhere) => true,
+            (Self::Here(a), Self::Here(b)) => a.epoch() == b.epoch(),
+            (Self::There(a, x), Self::There(b, y)) => a == b && x == y,
+            (Self::Nowhere | Self::Here(_) | Self::There(..), _) => false,
+        }
+    }
+}
+
+/// Runs a server's part in the cluster.
+pub(super) struct Cluster {
+    pub(super) node: Arc<Node>,
+    pub(super) record: NodeRecord,
+    pub(super) stored: mpsc::Sender<Stored>,
+    target: watch::Sender<Target>,
+    /// Whether this server leads, for the outside.
+    leading: watch::Sender<Option<u64>>,
+    scope: Shutdown,
+}
+
+impl Cluster {
+    pub(super) fn new(
+        node: Arc<Node>,
+        record: NodeRecord,
+        stored: mpsc::Sender<Stored>,
+        scope: Shutdown,
+    ) -> Self {
+        Self {
+            node,
+            record,
+            stored,
+            target: watch::Sender::default(),
+            leading: watch::Sender::default(),
+            scope,
+        }
+    }
+
+    /// Tells the epoch of which this server is the leader.
+    pub(super) fn leading(&self) -> watch::Receiver<Option<u64>> {
+        self.leading.subscribe()
+    }
+
+    /// Registers, then starts the tasks. The first registration is waited for, so that a
+    /// failure ends the start.
+    pub(super) async fn start(self, listener: TcpListener) -> BackendResult<()> {
+        let registration = self.register().await?;
+        let cluster = Arc::new(self);
+        let scope = cluster.scope.clone();
+        task::spawn(
+            &scope,
+            TaskKind::Cluster,
+            Arc::clone(&cluster).accept(listener),
+        );
+        task::spawn(
+            &scope,
+            TaskKind::Cluster,
+            Arc::clone(&cluster).follow_leader(),
+        );
+        task::spawn(&scope, TaskKind::Cluster, cluster.live(registration));
+        Ok(())
+    }
+
+    async fn register(&self) -> BackendResult<Arc<dyn Registration>> {
+        let registration = self
+            .node
+            .backends
+            .coordinator
+            .register(self.record.clone())
+            .await?;
+        *lock(&self.node.id) = registration.id();
+        Ok(registration)
+    }
+
+    /// One registration after the other, until the server stops.
+    async fn live(self: Arc<Self>, first: Arc<dyn Registration>) {
+        let mut registration = first;
+        let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
+        loop {
+            self.serve_registration(registration.as_ref()).await;
+            if self.scope.is_stopping() {
+                if let Err(error) = registration.deregister().await {
+                    warn!(error = %ErrorChain(&error), "could not deregister");
+                }
+                return;
+            }
+            warn!(node = %registration.id(), "registration lost, joining anew");
+            self.node.sessions.close_all(REJOINED);
+            let _ = registration.deregister().await;
+            registration = loop {
+                clock::sleep(backoff.next_delay()).await;
+                match self.register().await {
+                    Ok(registration) => break registration,
+                    Err(error) => warn!(error = %ErrorChain(&error), "could not register"),
+                }
+                if self.scope.is_stopping() {
+                    return;
+                }
+            };
+            backoff.reset();
+        }
+    }
+
+    /// Campaigns, leads when elected, and points the uplink, until the registration is lost
+    /// or the server stops.
+    async fn serve_registration(&self, registration: &dyn Registration) {
+        let mut view = self.node.backends.coordinator.view();
+        let mut leadership = match registration.campaign().await {
+            Ok(leadership) => leadership,
+            Err(error) => {
+                warn!(error = %ErrorChain(&error), "could not stand for election");
+                return;
+            }
+        };
+        let mut leader: Option<Arc<Leader>> = None;
+        loop {
+            let now = leadership.borrow_and_update().clone();
+            match now {
+                Leadership::Lost => break,
+                Leadership::Leader { epoch } => {
+                    if leader.as_ref().map(|leader| leader.epoch()) != Some(epoch) {
+                        self.end(leader.take()).await;
+                        leader = Some(self.lead(epoch));
+                    }
+                }
+                Leadership::Follower => self.end(leader.take()).await,
+            }
+            self.point(&view.borrow_and_update().clone(), leader.as_ref());
+            let deposed = async {
+                match &leader {
+                    Some(leader) => leader.scope().stopping().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                () = self.scope.stopping() => break,
+                () = deposed => break,
+                changed = leadership.changed() => if changed.is_err() { break },
+                changed = view.changed() => if changed.is_err() { break },
+            }
+        }
+        self.end(leader.take()).await;
+        self.target.send_replace(Target::Nowhere);
+        if let Err(error) = registration.resign().await {
+            warn!(error = %ErrorChain(&error), "could not resign");
+        }
+    }
+
+    fn lead(&self, epoch: u64) -> Arc<Leader> {
+        self.node.newest_epoch.fetch_max(epoch, Ordering::AcqRel);
+        let view = self.node.backends.coordinator.view();
+        let leader = Leader::start(
+            epoch,
+            &self.node.settings,
+            &self.node.backends,
+            self.stored.clone(),
+            view,
+        );
+        self.leading.send_replace(Some(epoch));
+        leader
+    }
+
+    async fn end(&self, leader: Option<Arc<Leader>>) {
+        if let Some(leader) = leader {
+            self.leading.send_replace(None);
+            leader.end(LEADER_GRACE).await;
+        }
+    }
+
+    /// Points the uplink at the leader of this view.
+    fn point(&self, view: &ClusterView, leading: Option<&Arc<Leader>>) {
+        let target = match (leading, &view.leader) {
+            (Some(leader), _) => Target::Here(Arc::clone(leader)),
+            (None, Some(leader)) => match view.members.get(&leader.id.name) {
+                Some(member) if member.id == leader.id => {
+                    Target::There(member.clone(), leader.epoch)
+                }
+                Some(_) | None => Target::Nowhere,
+            },
+            (None, None) => Target::Nowhere,
+        };
+        self.target.send_if_modified(|now| {
+            let changes = !now.same(&target);
+            if changes {
+                *now = target;
+            }
+            changes
+        });
+    }
+
+    /// Keeps a link to whoever leads, for ever.
+    async fn follow_leader(self: Arc<Self>) {
+        let mut target = self.target.subscribe();
+        let mut backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(1));
+        loop {
+            let now = target.borrow_and_update().clone();
+            let stop = CancellationToken::new();
+            let link = self.link(&now, stop.clone());
+            tokio::pin!(link);
+            let wake = tokio::select! {
+                biased;
+                () = self.scope.stopping() => Wake::Stop,
+                changed = target.changed() => if changed.is_ok() { Wake::Moved } else { Wake::Stop },
+                end = &mut link => Wake::Ended(end),
+            };
+            match wake {
+                Wake::Stop => {
+                    stop.cancel();
+                    link.await;
+                    return;
+                }
+                Wake::Moved => {
+                    stop.cancel();
+                    link.await;
+                    backoff.reset();
+                }
+                Wake::Ended(end) => {
+                    debug!(error = %ErrorChain(&end), attempt = backoff.attempt(), "leader link lost, dialling again");
+                    tokio::select! {
+                        () = clock::sleep(backoff.next_delay()) => {}
+                        () = self.scope.stopping() => {}
+                        _ = target.changed() => target.mark_changed(),
+                    }
+                }
+            }
+        }
+    }
+
+    /// One link, until it ends.
+    async fn link(&self, target: &Target, stop: CancellationToken) -> LinkEnd {
+        let end = match target {
+            Target::Nowhere => {
+                stop.cancelled().await;
+                return LinkEnd::Stopped;
+            }
+            Target::Here(leader) => self.link_here(leader, stop).await,
+            Target::There(member, epoch) => self.link_there(member, *epoch, stop).await,
+        };
+        self.node.router.disconnected();
+        self.node.fan_out.clear_audiences();
+        end
+    }
+
+    /// This server's own sessions are served by its own leader through queues in memory.
+    async fn link_here(&self, leader: &Arc<Leader>, stop: CancellationToken) -> LinkEnd {
+        let (up_tx, mut up_rx) = mpsc::channel(PEER_QUEUE_DEPTH);
+        let (down_tx, mut down_rx) = mpsc::channel(PEER_QUEUE_DEPTH);
+        let id = self.node.id();
+        let outbox = Outbox {
+            node: id.clone(),
+            frames: down_tx,
+            drop_link: stop.clone(),
+            is_local: true,
+        };
+        let link = leader.open_link(outbox);
+        let dispatcher = leader_side(Arc::clone(leader), link, id.clone());
+        let epoch = leader.epoch();
+        let newest = Arc::clone(&self.node.newest_epoch);
+        let up = async move {
+            let mut context = LinkContext { newest };
+            while let Some(frame) = up_rx.recv().await {
+                dispatcher
+                    .dispatch(&mut context, PeerEnvelope { epoch, frame })
+                    .await?;
+            }
+            Ok(())
+        };
+        let down = async {
+            while let Some(frame) = down_rx.recv().await {
+                if matches!(frame, PeerFrame::Goodbye) {
+                    return;
+                }
+                self.node.take_from_leader(frame);
+            }
+        };
+        let end = tokio::select! {
+            end = up => end.map_or_else(|end| end, |()| LinkEnd::Closed),
+            () = down => LinkEnd::Goodbye,
+            end = self.drive(&up_tx) => end,
+            () = stop.cancelled() => LinkEnd::Stopped,
+        };
+        leader.close_link(link, &id).await;
+        end
+    }
+
+    /// Sends what is meant for the leader, and how loaded this server is.
+    async fn drive(&self, frames: &mpsc::Sender<PeerFrame>) -> LinkEnd {
+        let loads = async {
+            let mut ticks = clock::interval(PEER_PING_INTERVAL);
+            loop {
+                tokio::select! {
+                    _ = ticks.tick() => {}
+                    () = self.node.load_changed.notified() => {}
+                }
+                if frames.send(self.node.load()).await.is_err() {
+                    return LinkEnd::Closed;
+                }
+            }
+        };
+        tokio::select! {
+            end = loads => end,
+            driven = self.node.router.drive(frames) => {
+                if let Err(error) = driven {
+                    warn!(error = %ErrorChain(&error), "could not list this server's sessions");
+                }
+                LinkEnd::Closed
+            }
+        }
+    }
+
+    async fn link_there(&self, leader: &Member, epoch: u64, stop: CancellationToken) -> LinkEnd {
+        let dial = async {
+            let stream = TcpStream::connect(&leader.record.cluster_addr)
+                .await
+                .map_err(antiphon_core::net::NetError::Io)?;
+            stream
+                .set_nodelay(true)
+                .map_err(antiphon_core::net::NetError::Io)?;
+            let key = &self.node.settings.cluster_key;
+            let (reader, writer) =
+                handshake(stream, Side::Dialer, key, PEER_FRAME_BYTES_MAX).await?;
+            let mut wire = Wire { reader, writer };
+            let (theirs, their_epoch) = wire.introduce(self.node.id(), epoch).await?;
+            let ours = self
+                .node
+                .newest_epoch
+                .fetch_max(their_epoch.max(epoch), Ordering::AcqRel);
+            if their_epoch < ours.max(epoch) || theirs != leader.id {
+                return Err(LinkEnd::StaleEpoch {
+                    theirs: their_epoch,
+                    ours,
+                });
+            }
+            Ok((wire, their_epoch))
+        };
+        let dialled = tokio::select! {
+            dialled = clock::timeout(HANDSHAKE_TIMEOUT, dial) => dialled,
+            () = stop.cancelled() => return LinkEnd::Stopped,
+        };
+        let (wire, epoch) = match dialled {
+            Err(_) => return LinkEnd::Silent,
+            Ok(Err(end)) => return end,
+            Ok(Ok(connected)) => connected,
+        };
+        info!(leader = %leader.id, epoch, "linked to the leader");
+        let (frame_tx, frame_rx) = mpsc::channel(PEER_QUEUE_DEPTH);
+        let dispatcher = follower_side(Arc::clone(&self.node));
+        let newest = Arc::clone(&self.node.newest_epoch);
+        tokio::select! {
+            end = wire.run(frame_rx, &dispatcher, newest, epoch, stop) => end,
+            end = self.drive(&frame_tx) => end,
+        }
+    }
+
+    /// Accepts followers' links; whoever does not hold the key gets nothing.
+    async fn accept(self: Arc<Self>, listener: TcpListener) {
+        let permits = Arc::new(Semaphore::new(HANDSHAKES_MAX));
+        loop {
+            let Ok(permit) = Arc::clone(&permits).acquire_owned().await else {
+                return;
+            };
+            let accepted = tokio::select! {
+                biased;
+                () = self.scope.stopping() => return,
+                accepted = listener.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, from)) => {
+                    let cluster = Arc::clone(&self);
+                    task::spawn(&self.scope, TaskKind::PeerLink, async move {
+                        let end = cluster.serve_link(stream).await;
+                        drop(permit);
+                        debug!(%from, error = %ErrorChain(&end), "cluster link ended");
+                    });
+                }
+                Err(error) => {
+                    warn!(%error, "could not accept a cluster link");
+                    clock::sleep(Duration::from_millis(100)).await;
+                }
+            }
+        }
+    }
+
+    async fn serve_link(&self, stream: TcpStream) -> LinkEnd {
+        if let Err(error) = stream.set_nodelay(true) {
+            return antiphon_core::net::NetError::Io(error).into();
+        }
+        let leader = match &*self.target.borrow() {
+            Target::Here(leader) => Arc::clone(leader),
+            Target::Nowhere | Target::There(..) => return LinkEnd::Goodbye,
+        };
+        let key = &self.node.settings.cluster_key;
+        let welcome = async {
+            let (reader, writer) =
+                handshake(stream, Side::Acceptor, key, PEER_FRAME_BYTES_MAX).await?;
+            let mut wire = Wire { reader, writer };
+            let (node, _) = wire.introduce(self.node.id(), leader.epoch()).await?;
+            Ok::<_, LinkEnd>((wire, node))
+        };
+        let (wire, node) = match clock::timeout(HANDSHAKE_TIMEOUT, welcome).await {
+            Err(_) => return LinkEnd::Silent,
+            Ok(Err(end)) => {
+                if matches!(
+                    end,
+                    LinkEnd::Net(
+                        antiphon_core::net::NetError::WrongKey
+                            | antiphon_core::net::NetError::NotAPeer
+                    )
+                ) {
+                    warn!(error = %ErrorChain(&end), "refused a connection on the cluster port");
+                }
+                return end;
+            }
+            Ok(Ok(connected)) => connected,
+        };
+        let (down_tx, down_rx) = mpsc::channel(PEER_QUEUE_DEPTH);
+        let stop = self.scope.token().child_token();
+        let outbox = Outbox {
+            node: node.clone(),
+            frames: down_tx,
+            drop_link: stop.clone(),
+            is_local: false,
+        };
+        let link = leader.open_link(outbox);
+        info!(%node, "a follower linked");
+        let dispatcher = leader_side(Arc::clone(&leader), link, node.clone());
+        let newest = Arc::clone(&self.node.newest_epoch);
+        let end = wire
+            .run(down_rx, &dispatcher, newest, leader.epoch(), stop)
+            .await;
+        leader.close_link(link, &node).await;
+        end
+    }
+}

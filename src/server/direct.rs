@@ -1,0 +1,298 @@
+//! Direct messages: written by the sender's own server, so that they need no leader. A
+//! conversation always has the same writer here; writers on other servers are kept apart by
+//! the log itself.
+
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use antiphon_core::clock::{self, Instant};
+use antiphon_core::contract::{Record, RecordKind};
+use antiphon_core::random;
+use antiphon_core::shutdown::Shutdown;
+use antiphon_core::task::{self, TaskKind};
+use antiphon_protocol::client::{Ack, Durability, Visibility};
+use antiphon_protocol::peer::{Delivery, DirectDelivery, OwnCopy, RoomOutcome};
+use antiphon_protocol::{ClientId, ConnectionId, ConversationId, UserName};
+use tokio::sync::mpsc;
+
+use super::fan_out::{FanOut, position_frame};
+use super::message::view;
+use super::recorder::{Draft, Log, Part, Recorder, Written};
+use super::room::{Stored, message_delivery, raw};
+use super::router::{Completion, Router, overloaded};
+use super::settings::{BATCH_MAX, DIRECT_WRITERS, ROOM_QUEUE_DEPTH};
+
+/// Conversations whose top a writer remembers.
+const TOPS_MAX: usize = 10_000;
+
+/// A direct message on its way to the log.
+pub(crate) struct DirectMessage {
+    /// The sender.
+    pub(crate) from: UserName,
+    /// The receiver.
+    pub(crate) to: UserName,
+    /// The client's id, or one made for it.
+    pub(crate) client_id: ClientId,
+    /// Whether the client chose the id.
+    pub(crate) own: bool,
+    /// Hash of format and text as sent.
+    pub(crate) body_hash: [u8; 16],
+    /// The format.
+    pub(crate) format: String,
+    /// The text after moderation.
+    pub(crate) body: String,
+    /// The connection it came by; it gets no copy if it did not choose the id, as the
+    /// ancestor's client would show it twice.
+    pub(crate) origin: ConnectionId,
+    /// Told how it ended.
+    pub(crate) completion: Completion,
+}
+
+impl std::fmt::Debug for DirectMessage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "DirectMessage({} bytes)", self.body.len())
+    }
+}
+
+/// What a writer needs.
+#[derive(Debug, Clone)]
+pub(crate) struct DirectSeat {
+    /// Writes the logs.
+    pub(crate) recorder: Recorder,
+    /// This server's sessions.
+    pub(crate) fan_out: Arc<FanOut>,
+    /// The way to the others'.
+    pub(crate) router: Arc<Router>,
+    /// Takes what was stored to the caches.
+    pub(crate) stored: mpsc::Sender<Stored>,
+    /// How often an active conversation tells its top.
+    pub(crate) position_interval: std::time::Duration,
+}
+
+/// The writers.
+#[derive(Debug)]
+pub(crate) struct DirectWriters {
+    shards: Vec<mpsc::Sender<DirectMessage>>,
+}
+
+impl DirectWriters {
+    /// Starts the writers in `scope`.
+    pub(crate) fn start(seat: &DirectSeat, scope: &Shutdown) -> Self {
+        let shards = (0..DIRECT_WRITERS).map(|_| {
+            let (message_tx, message_rx) = mpsc::channel(ROOM_QUEUE_DEPTH);
+            let writer = Writer {
+                seat: seat.clone(),
+                tops: HashMap::new(),
+            };
+            task::spawn(
+                scope,
+                TaskKind::DirectWriter,
+                writer.run(message_rx, scope.clone()),
+            );
+            message_tx
+        });
+        Self {
+            shards: shards.collect(),
+        }
+    }
+
+    /// Queues a message; waits while the queue is full.
+    pub(crate) async fn send(&self, message: DirectMessage) {
+        let conversation = ConversationId::direct(message.from.clone(), message.to.clone());
+        let mut hasher = DefaultHasher::new();
+        conversation.hash(&mut hasher);
+        let shard = (hasher.finish() % self.shards.len() as u64) as usize;
+        if let Err(mpsc::error::SendError(message)) = self.shards[shard].send(message).await {
+            (message.completion)(RoomOutcome::Failed(overloaded()));
+        }
+    }
+}
+
+struct Top {
+    seq: u64,
+    written: Instant,
+}
+
+struct Writer {
+    seat: DirectSeat,
+    tops: HashMap<ConversationId, Top>,
+}
+
+impl Writer {
+    async fn run(mut self, mut messages: mpsc::Receiver<DirectMessage>, scope: Shutdown) {
+        let mut ticks = clock::interval(self.seat.position_interval);
+        let mut batch = Vec::with_capacity(BATCH_MAX);
+        loop {
+            tokio::select! {
+                biased;
+                taken = messages.recv_many(&mut batch, BATCH_MAX) => {
+                    if taken == 0 {
+                        return;
+                    }
+                    self.write(std::mem::take(&mut batch)).await;
+                }
+                () = scope.stopping() => return,
+                _ = ticks.tick() => self.tell_positions().await,
+            }
+        }
+    }
+
+    async fn write(&mut self, batch: Vec<DirectMessage>) {
+        let mut by_conversation: HashMap<ConversationId, Vec<DirectMessage>> = HashMap::new();
+        for message in batch {
+            let conversation = ConversationId::direct(message.from.clone(), message.to.clone());
+            by_conversation
+                .entry(conversation)
+                .or_default()
+                .push(message);
+        }
+        let mut parts = Vec::new();
+        let mut waiting = Vec::new();
+        for (conversation, messages) in by_conversation {
+            let drafts = messages.iter().map(draft).collect();
+            let log = match self.tops.get(&conversation) {
+                Some(top) => Log::at(conversation.clone(), 0, top.seq),
+                None => Log::new(conversation.clone(), 0),
+            };
+            parts.push(Part::new(log, drafts));
+            waiting.push((conversation, messages));
+        }
+        self.seat.recorder.append(&mut parts).await;
+        let mut stored = Vec::new();
+        for (part, (conversation, messages)) in parts.into_iter().zip(waiting) {
+            let (log, written) = part.finish();
+            self.remember(conversation, log.top());
+            for (message, outcome) in messages.into_iter().zip(written) {
+                stored.extend(self.settle(message, outcome));
+            }
+        }
+        if !stored.is_empty() {
+            let stored = Stored {
+                records: stored,
+                visibility: Visibility::Private,
+            };
+            // Counting and caching are approximate by promise.
+            let _ = self.seat.stored.try_send(stored);
+        }
+    }
+
+    fn remember(&mut self, conversation: ConversationId, top: Option<u64>) {
+        if self.tops.len() >= TOPS_MAX {
+            self.tops.clear();
+        }
+        match top {
+            Some(seq) => self.tops.insert(
+                conversation,
+                Top {
+                    seq,
+                    written: clock::now(),
+                },
+            ),
+            None => self.tops.remove(&conversation),
+        };
+    }
+
+    /// Delivers and acks one message; gives its record if it is new.
+    fn settle(&self, message: DirectMessage, outcome: Written) -> Option<Record> {
+        if let Some(error) = outcome.error() {
+            (message.completion)(RoomOutcome::Failed(error));
+            return None;
+        }
+        let (record, duplicate) = match outcome {
+            Written::Stored(record) => (record, false),
+            Written::Duplicate(record) => (record, true),
+            Written::ClientIdConflict
+            | Written::Deposed
+            | Written::Unavailable
+            | Written::Unknown => return None,
+        };
+        if !duplicate {
+            self.deliver(&message, &record);
+        }
+        let ack = Ack {
+            conversation: record.conversation.name_for(&message.from),
+            seq: record.seq,
+            message_id: record.message_id.clone(),
+            ts: record.ts_ms,
+            durability: Durability::Stored,
+            duplicate,
+        };
+        (message.completion)(RoomOutcome::Ack(ack));
+        (!duplicate).then_some(record)
+    }
+
+    fn deliver(&self, message: &DirectMessage, record: &Record) {
+        let own = message.own.then(|| OwnCopy {
+            user: message.from.clone(),
+            client_id: message.client_id.clone(),
+        });
+        let to_sender = message_delivery(&view(record, &message.from), own);
+        // Who writes to oneself has nobody else to show it.
+        let shown_already = !message.own && message.to != message.from;
+        let except = shown_already.then_some(message.origin);
+        let mut forwarded = Vec::new();
+        if message.to != message.from {
+            let to_receiver = message_delivery(&view(record, &message.to), None);
+            self.seat.fan_out.to_user(&message.to, &to_receiver, None);
+            forwarded.push(DirectDelivery {
+                to: message.to.clone(),
+                delivery: to_receiver,
+            });
+        }
+        self.seat.fan_out.to_user(&message.from, &to_sender, except);
+        forwarded.push(DirectDelivery {
+            to: message.from.clone(),
+            delivery: to_sender,
+        });
+        self.seat.router.forward(forwarded);
+    }
+
+    /// Tells both users the top of every conversation that was written to within the last two
+    /// intervals. The log is asked: other servers write there too.
+    async fn tell_positions(&mut self) {
+        let recent = self.seat.position_interval * 2;
+        self.tops.retain(|_, top| top.written.elapsed() < recent);
+        for conversation in self.tops.keys() {
+            let ConversationId::Direct(a, b) = conversation else {
+                continue;
+            };
+            let Ok(Some(tail)) = self.seat.recorder.tail(conversation).await else {
+                continue;
+            };
+            let deliveries: Vec<DirectDelivery> = [a, b]
+                .into_iter()
+                .map(|user| {
+                    let frame = position_frame(conversation.name_for(user), tail.seq);
+                    let delivery = Delivery {
+                        frame: raw(frame),
+                        own: None,
+                    };
+                    DirectDelivery {
+                        to: user.clone(),
+                        delivery,
+                    }
+                })
+                .collect();
+            for direct in &deliveries {
+                self.seat
+                    .fan_out
+                    .to_user(&direct.to, &direct.delivery, None);
+            }
+            self.seat.router.forward(deliveries);
+        }
+    }
+}
+
+fn draft(message: &DirectMessage) -> Draft {
+    Draft {
+        kind: RecordKind::Chat,
+        sender: message.from.clone(),
+        client_id: message.client_id.clone(),
+        message_id: random::message_id(),
+        body_hash: message.body_hash,
+        ts_ms: clock::unix_ms(),
+        format: message.format.clone(),
+        body: message.body.clone(),
+    }
+}

@@ -1,0 +1,271 @@
+//! What a server does besides as the leader: it owns the rooms, knows who is where, hands
+//! direct deliveries to the server that a user is on, and publishes the list of servers.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex};
+
+use antiphon_core::clock;
+use antiphon_core::contract::{Backends, ClusterView, Directory, DirectoryEntry};
+use antiphon_core::error_chain::ErrorChain;
+use antiphon_core::shutdown::Shutdown;
+use antiphon_core::task::{self, TaskKind};
+use antiphon_protocol::NodeId;
+use antiphon_protocol::peer::{DirectDelivery, PeerFrame};
+use tokio::sync::{mpsc, watch};
+use tracing::{info, warn};
+
+use super::recorder::Recorder;
+use super::room::{
+    LinkId, Outbox, Outboxes, Presence, ReplyTo, RoomInput, RoomSeat, Rooms, Stored,
+};
+use super::session::lock;
+use super::settings::{DIRECTORY_INTERVAL, DIRECTORY_TTL, PRESENCE_QUIET, Settings};
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Load {
+    connections: u64,
+    draining: bool,
+}
+
+/// One term of leadership.
+#[derive(Debug)]
+pub(crate) struct Leader {
+    epoch: u64,
+    rooms: Rooms,
+    presence: Arc<Presence>,
+    outboxes: Arc<Outboxes>,
+    loads: Mutex<HashMap<NodeId, Load>>,
+    backends: Backends,
+    scope: Shutdown,
+}
+
+impl Leader {
+    /// Begins a term.
+    pub(crate) fn start(
+        epoch: u64,
+        settings: &Settings,
+        backends: &Backends,
+        stored: mpsc::Sender<Stored>,
+        view: watch::Receiver<ClusterView>,
+    ) -> Arc<Self> {
+        let scope = Shutdown::new();
+        let (presence, outboxes) = (Arc::new(Presence::default()), Arc::new(Outboxes::default()));
+        let seat = RoomSeat {
+            epoch,
+            rooms: Arc::clone(&backends.rooms),
+            archive: Arc::clone(&backends.archive),
+            recent: Arc::clone(&backends.recent),
+            recorder: Recorder::new(Arc::clone(&backends.archive)),
+            presence: Arc::clone(&presence),
+            outboxes: Arc::clone(&outboxes),
+            stored,
+            position_interval: settings.position_interval,
+            presence_from: clock::now() + PRESENCE_QUIET,
+            scope: scope.clone(),
+        };
+        let leader = Arc::new(Self {
+            epoch,
+            rooms: Rooms::new(Arc::new(seat)),
+            presence,
+            outboxes,
+            loads: Mutex::default(),
+            backends: backends.clone(),
+            scope: scope.clone(),
+        });
+        task::spawn(
+            &scope,
+            TaskKind::Timer,
+            Arc::clone(&leader).publish_directory(view),
+        );
+        info!(epoch, "leading");
+        leader
+    }
+
+    /// The term.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// Stops when the term ends, for whatever reason.
+    pub(crate) fn scope(&self) -> &Shutdown {
+        &self.scope
+    }
+
+    /// Ends the term: rooms finish what they are writing, and every server is told to look
+    /// for the next leader.
+    pub(crate) async fn end(&self, grace: std::time::Duration) {
+        self.scope.stop();
+        if !self.scope.wait(grace).await {
+            warn!(epoch = self.epoch, "rooms did not stop in time");
+        }
+        for (link, _) in self.outboxes.nodes() {
+            self.outboxes.send(link, PeerFrame::Goodbye).await;
+        }
+        let link_overflows = self.outboxes.overflows();
+        info!(epoch = self.epoch, link_overflows, "leadership ended");
+    }
+
+    /// A server has linked.
+    pub(crate) fn open_link(&self, outbox: Outbox) -> LinkId {
+        self.outboxes.open(outbox)
+    }
+
+    /// A link has ended, and with it the sessions behind it.
+    pub(crate) async fn close_link(&self, link: LinkId, node: &NodeId) {
+        self.outboxes.close(link);
+        let still_linked = self.outboxes.nodes().iter().any(|(_, other)| other == node);
+        if !still_linked {
+            lock(&self.loads).remove(node);
+        }
+        for (user, rooms) in self.presence.link_gone(link) {
+            self.recheck(user, rooms).await;
+        }
+    }
+
+    /// Handles a frame of a server.
+    pub(crate) async fn receive(&self, link: LinkId, node: &NodeId, frame: PeerFrame) {
+        match frame {
+            PeerFrame::Sessions { users, last: _ } => {
+                for user in users {
+                    let (user, rooms) = self.presence.up(link, user);
+                    self.recheck(user, rooms).await;
+                }
+            }
+            PeerFrame::SessionUp(user) => {
+                let (user, rooms) = self.presence.up(link, user);
+                self.recheck(user, rooms).await;
+            }
+            PeerFrame::SessionDown { user } => {
+                let (user, rooms) = self.presence.down(link, &user);
+                self.recheck(user, rooms).await;
+            }
+            PeerFrame::Submit(submit) => {
+                let reply = ReplyTo {
+                    link,
+                    request: submit.request,
+                };
+                let input = RoomInput::Command {
+                    user: submit.user,
+                    command: submit.command,
+                    reply,
+                };
+                self.rooms.send(&submit.room, input).await;
+            }
+            PeerFrame::Forward { deliveries } => self.forward(link, deliveries).await,
+            PeerFrame::Load {
+                connections,
+                draining,
+            } => {
+                lock(&self.loads).insert(
+                    node.clone(),
+                    Load {
+                        connections,
+                        draining,
+                    },
+                );
+            }
+            PeerFrame::EndSessions {
+                user,
+                before_ms,
+                reason,
+            } => {
+                for other in self.presence.links_of(&user) {
+                    if other != link {
+                        let user = user.clone();
+                        let frame = PeerFrame::EndSessions {
+                            user,
+                            before_ms,
+                            reason,
+                        };
+                        self.outboxes.send(other, frame).await;
+                    }
+                }
+            }
+            PeerFrame::Hello { .. }
+            | PeerFrame::Ping
+            | PeerFrame::Goodbye
+            | PeerFrame::StaleEpoch { .. }
+            | PeerFrame::Result { .. }
+            | PeerFrame::Audience { .. }
+            | PeerFrame::Deliver { .. }
+            | PeerFrame::Direct(_) => {}
+        }
+    }
+
+    async fn recheck(
+        &self,
+        user: antiphon_protocol::UserName,
+        rooms: Vec<antiphon_protocol::RoomName>,
+    ) {
+        for room in rooms {
+            self.rooms
+                .send(&room, RoomInput::Recheck(user.clone()))
+                .await;
+        }
+    }
+
+    /// One hop: from the sender's server to those that the users are on. The sender's server
+    /// has served its own sessions itself.
+    async fn forward(&self, from: LinkId, deliveries: Vec<DirectDelivery>) {
+        for direct in deliveries {
+            for link in self.presence.links_of(&direct.to) {
+                if link != from {
+                    self.outboxes
+                        .send(link, PeerFrame::Direct(direct.clone()))
+                        .await;
+                }
+            }
+        }
+    }
+
+    /// Publishes the list of servers, again and again.
+    async fn publish_directory(self: Arc<Self>, mut view: watch::Receiver<ClusterView>) {
+        let mut ticks = clock::interval(DIRECTORY_INTERVAL);
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => {}
+                changed = view.changed() => if changed.is_err() { return },
+            }
+            let members = view.borrow_and_update().clone();
+            let live: BTreeSet<NodeId> = members
+                .members
+                .values()
+                .map(|member| member.id.clone())
+                .collect();
+            let directory = self.directory(&members);
+            let published = self
+                .backends
+                .directory
+                .publish(directory, DIRECTORY_TTL)
+                .await;
+            let retained = self.backends.sessions.retain_nodes(&live).await;
+            for error in [published.err(), retained.err()].into_iter().flatten() {
+                warn!(error = %ErrorChain(&error), "could not publish the cluster's state");
+            }
+        }
+    }
+
+    fn directory(&self, view: &ClusterView) -> Directory {
+        let loads = lock(&self.loads);
+        let entry = |member: &antiphon_core::contract::Member| {
+            let load = loads.get(&member.id).copied().unwrap_or_default();
+            DirectoryEntry {
+                name: member.record.name.clone(),
+                host: member.record.client_host.clone(),
+                port: member.record.client_port,
+                connections: load.connections,
+                weight: if load.draining { 0 } else { 1 },
+                is_leader: view
+                    .leader
+                    .as_ref()
+                    .is_some_and(|leader| leader.id == member.id),
+            }
+        };
+        let servers = view.members.values().map(entry).collect();
+        Directory {
+            epoch: self.epoch,
+            generated_at_ms: clock::unix_ms(),
+            servers,
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! Messages of a room: who may write, their order, the log, and their delivery.
+
+use std::collections::VecDeque;
+
+use antiphon_core::clock;
+use antiphon_core::contract::{BackendError, Record, RecordKind, SeqRange};
+use antiphon_core::random;
+use antiphon_protocol::client::{Ack, Durability};
+use antiphon_protocol::limits::RECENT_MAX;
+use antiphon_protocol::message::{Message, RoomEvent, RoomEventKind};
+use antiphon_protocol::peer::{OwnCopy, RoomCommand, RoomOutcome};
+use antiphon_protocol::{ClientId, ErrorBody, UserName};
+
+use super::actor::{Actor, event, message_delivery};
+use super::membership::room_not_found;
+use super::{ReplyTo, Stored};
+use crate::server::message::view;
+use crate::server::recorder::{Draft, Log, Part, Written, leader_unavailable, store_unavailable};
+
+/// The sender of a leader's mark. Names that begin with `_` can't be registered.
+const MARK_SENDER: &str = "_leader";
+
+type Chat = (UserName, RoomCommand, ReplyTo);
+
+impl Actor {
+    /// Writes a run of messages with one append, delivers them in order, and acks.
+    pub(super) async fn chat(&mut self, chats: Vec<Chat>) {
+        if chats.is_empty() {
+            return;
+        }
+        if let Err(error) = self.writable().await {
+            for (_, _, reply) in chats {
+                self.fail(reply, error.clone()).await;
+            }
+            return;
+        }
+        let mut accepted = Vec::new();
+        let mut drafts = Vec::new();
+        for (user, command, reply) in chats {
+            let RoomCommand::Chat {
+                client_id,
+                own,
+                body_hash,
+                message,
+                format,
+            } = command
+            else {
+                continue;
+            };
+            if !self.is_member(&user) {
+                self.fail(reply, room_not_found()).await;
+                continue;
+            }
+            drafts.push(Draft {
+                kind: RecordKind::Chat,
+                sender: user,
+                client_id,
+                message_id: random::message_id(),
+                body_hash,
+                ts_ms: clock::unix_ms(),
+                format,
+                body: message,
+            });
+            accepted.push((reply, own));
+        }
+        let written = self.append(drafts).await;
+        self.publish(accepted, written).await;
+    }
+
+    fn is_member(&self, user: &UserName) -> bool {
+        let room = self.room.as_ref().and_then(Option::as_ref);
+        room.and_then(|room| room.members.get(user))
+            .is_some_and(|row| row.standing.is_member())
+    }
+
+    /// Makes sure that the room is there and its log carries this term's mark.
+    async fn writable(&mut self) -> Result<(), ErrorBody> {
+        if self.load().await?.is_none() {
+            return Err(room_not_found());
+        }
+        if self.log.sealed {
+            return Ok(());
+        }
+        let sender = UserName::parse(MARK_SENDER).expect("a name by the rules");
+        let client_id = ClientId::parse(&self.seat.epoch.to_string()).expect("digits");
+        let mark = Draft {
+            kind: RecordKind::Epoch,
+            sender,
+            client_id,
+            message_id: random::message_id(),
+            body_hash: [0; 16],
+            ts_ms: clock::unix_ms(),
+            format: String::new(),
+            body: String::new(),
+        };
+        match self.append(vec![mark]).await.pop() {
+            Some(Written::Stored(record) | Written::Duplicate(record)) => {
+                self.log.sealed = true;
+                let kind = RoomEventKind::Epoch;
+                self.tell(kind, None, None, Some(record.seq)).await;
+                Ok(())
+            }
+            Some(other) => Err(other.error().unwrap_or_else(leader_unavailable)),
+            None => Err(store_unavailable()),
+        }
+    }
+
+    async fn append(&mut self, drafts: Vec<Draft>) -> Vec<Written> {
+        if drafts.is_empty() {
+            return Vec::new();
+        }
+        let log = self.log.log.take();
+        let log = log.unwrap_or_else(|| Log::new(self.conversation(), self.seat.epoch));
+        let mut parts = [Part::new(log, drafts)];
+        self.seat.recorder.append(&mut parts).await;
+        let [part] = parts;
+        let (log, written) = part.finish();
+        self.log.log = Some(log);
+        self.last_append = Some(clock::now());
+        if written
+            .iter()
+            .any(|outcome| matches!(outcome, Written::Deposed))
+        {
+            self.deposed();
+        }
+        written
+    }
+
+    async fn publish(&mut self, accepted: Vec<(ReplyTo, bool)>, written: Vec<Written>) {
+        let mut records = Vec::new();
+        for ((reply, own), outcome) in accepted.into_iter().zip(written) {
+            let error = outcome.error();
+            match outcome {
+                Written::Stored(record) => {
+                    self.deliver_message(&record, own).await;
+                    self.answer(reply, RoomOutcome::Ack(self.ack(&record, false)))
+                        .await;
+                    records.push(record);
+                }
+                Written::Duplicate(record) => {
+                    self.answer(reply, RoomOutcome::Ack(self.ack(&record, true)))
+                        .await;
+                }
+                // Unanswered: its server hands it to the newer leader.
+                Written::Deposed => {}
+                Written::ClientIdConflict | Written::Unavailable | Written::Unknown => {
+                    self.fail(reply, error.unwrap_or_else(store_unavailable))
+                        .await;
+                }
+            }
+        }
+        let Some(Some(room)) = &self.room else { return };
+        if !records.is_empty() {
+            let stored = Stored {
+                records,
+                visibility: room.record.visibility,
+            };
+            // Counting and caching are approximate by promise: a full queue is not waited for.
+            let _ = self.seat.stored.try_send(stored);
+        }
+    }
+
+    async fn deliver_message(&mut self, record: &Record, own: bool) {
+        let message = view(record, &record.sender);
+        let own = own.then(|| OwnCopy {
+            user: record.sender.clone(),
+            client_id: record.client_id.clone(),
+        });
+        self.deliver(message_delivery(&message, own)).await;
+        if let Some(recent) = &mut self.recent {
+            recent.push_back(message);
+            if recent.len() > RECENT_MAX {
+                recent.pop_front();
+            }
+        }
+    }
+
+    fn ack(&self, record: &Record, duplicate: bool) -> Ack {
+        Ack {
+            conversation: format!("room:{}", self.name),
+            seq: record.seq,
+            message_id: record.message_id.clone(),
+            ts: record.ts_ms,
+            durability: Durability::Stored,
+            duplicate,
+        }
+    }
+
+    /// Tells the room's audience what happened.
+    pub(super) async fn tell(
+        &self,
+        kind: RoomEventKind,
+        username: Option<UserName>,
+        by: Option<UserName>,
+        seq: Option<u64>,
+    ) {
+        let room_name = self.name.clone();
+        let told = RoomEvent {
+            room_name,
+            kind,
+            username,
+            by,
+            seq,
+            ts: clock::unix_ms(),
+        };
+        self.deliver(event("roomEvent", &told)).await;
+    }
+
+    /// The last messages, oldest first.
+    pub(super) async fn recent(&mut self) -> Result<Vec<Message>, ErrorBody> {
+        if self.recent.is_none() {
+            let read = self.read_recent().await;
+            let records = read.map_err(|error| self.refusal(&error))?;
+            self.recent = Some(
+                records
+                    .iter()
+                    .map(|record| view(record, &record.sender))
+                    .collect(),
+            );
+        }
+        Ok(self.recent.iter().flatten().cloned().collect())
+    }
+
+    /// From the cache if it reaches to the top of the log, else from the archive.
+    async fn read_recent(&self) -> Result<VecDeque<Record>, BackendError> {
+        let conversation = self.conversation();
+        let top = self.log.log.as_ref().and_then(Log::top).unwrap_or(0);
+        let cached = self.seat.recent.latest(&conversation, RECENT_MAX).await;
+        if let Ok(Some(records)) = cached
+            && records.len() == RECENT_MAX
+            && records.last().is_some_and(|record| record.seq == top)
+        {
+            return Ok(records.into());
+        }
+        let all = SeqRange { from: 1, to: top };
+        // Marks of leaders take places too: read some more than are wanted.
+        let read = self
+            .seat
+            .archive
+            .range(&conversation, all, RECENT_MAX * 2, true)
+            .await?;
+        let chat = read
+            .into_iter()
+            .filter(|record| record.kind == RecordKind::Chat);
+        let mut records: VecDeque<Record> = chat.collect();
+        while records.len() > RECENT_MAX {
+            records.pop_front();
+        }
+        Ok(records)
+    }
+}

@@ -1,0 +1,333 @@
+//! `antiphon up`: a gateway and several servers in one process, on embedded stores. The
+//! servers find each other, elect a leader and link over real sockets, as separate processes
+//! would.
+
+mod banner;
+mod cluster_key;
+mod control;
+
+pub use banner::{ready_line, welcome};
+pub use control::{ControlError, stop_server};
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use antiphon_backend::embedded::{EmbeddedStore, OpenError};
+use antiphon_core::clock;
+use antiphon_core::contract::{BackendError, Backends};
+use antiphon_core::error_chain::ErrorChain;
+use antiphon_core::memory::{
+    MemoryCoordinator, MemoryRecentMessages, MemoryServerDirectory, MemorySessionRegistry,
+    MemoryWordRanking,
+};
+use antiphon_core::shutdown::Shutdown;
+use antiphon_core::task::{self, TaskKind};
+use antiphon_core::words::{FilterError, Words};
+use antiphon_seed::SeedOptions;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tracing::{error, info};
+
+use crate::config::Config;
+use crate::seeding::{SeedingError, seed_store};
+use crate::server::{self, Server, Sockets, StartError};
+use crate::settings::{self, SettingsError};
+use control::{Control, ControlRequest};
+
+/// How long the servers have to elect a leader and appear in the gateway's list.
+const READY_TIMEOUT: Duration = Duration::from_secs(20);
+const READY_POLL: Duration = Duration::from_millis(5);
+/// Epochs of one start lie below those of the next: so many elections fit between.
+const EPOCHS_PER_GENERATION: u64 = 1 << 20;
+/// Control requests that may wait.
+const CONTROL_QUEUE_DEPTH: usize = 8;
+
+/// Why a start failed. Each says what to do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum UpError {
+    /// The data directory.
+    #[error("the data directory can't be opened")]
+    Store(#[from] OpenError),
+    /// The cluster key.
+    #[error("the cluster key {} can't be used", path.display())]
+    ClusterKey {
+        /// Its file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A port.
+    #[error("can't listen on {addr}; is something else using it?")]
+    Listen {
+        /// Where.
+        addr: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The word lists.
+    #[error("the word lists can't be used")]
+    Words(#[from] FilterError),
+    /// A setting that only the start can check.
+    #[error("a setting can't be used")]
+    Settings(#[from] SettingsError),
+    /// A server.
+    #[error("a server did not start")]
+    Server(#[from] StartError),
+    /// The control file.
+    #[error("the control file can't be written")]
+    Control(#[from] ControlError),
+    /// The test data.
+    #[error("the test data could not be made")]
+    Seeding(#[from] SeedingError),
+    /// A store.
+    #[error("a store failed")]
+    Backend(#[from] BackendError),
+    /// No leader.
+    #[error("no leader was elected within {} seconds", READY_TIMEOUT.as_secs())]
+    NotReady,
+}
+
+/// One server as `up` tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerState {
+    /// Its name.
+    pub name: String,
+    /// Where clients connect.
+    pub client: SocketAddr,
+    /// Where servers connect.
+    pub cluster: SocketAddr,
+    /// Whether it leads.
+    pub leads: bool,
+}
+
+/// A running cluster.
+#[derive(Debug)]
+pub struct Up {
+    servers: BTreeMap<String, Server>,
+    backends: Backends,
+    store: Arc<EmbeddedStore>,
+    gateway_addr: SocketAddr,
+    data_dir: PathBuf,
+    demo_password: Option<String>,
+    scope: Shutdown,
+    requests: mpsc::Receiver<ControlRequest>,
+    _control: Control,
+}
+
+/// Opens the stores of a data directory, with everything else in memory.
+pub fn embedded_backends(store: &EmbeddedStore) -> Backends {
+    Backends {
+        coordinator: Arc::new(MemoryCoordinator::new(
+            store.generation() * EPOCHS_PER_GENERATION,
+        )),
+        directory: Arc::new(MemoryServerDirectory::new()),
+        sessions: Arc::new(MemorySessionRegistry::new()),
+        recent: Arc::new(MemoryRecentMessages::new()),
+        ranking: Arc::new(MemoryWordRanking::new()),
+        users: store.users(),
+        rooms: store.rooms(),
+        archive: store.archive(),
+    }
+}
+
+impl Up {
+    /// Starts everything, with test data first if wanted, and returns once it serves.
+    pub async fn start(config: &Config, data_dir: &Path, seed: bool) -> Result<Self, UpError> {
+        let store = Arc::new(EmbeddedStore::open(data_dir).await?);
+        match Self::start_on(config, data_dir, seed, Arc::clone(&store)).await {
+            Ok(up) => Ok(up),
+            Err(error) => {
+                store.close().await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn start_on(
+        config: &Config,
+        data_dir: &Path,
+        seed: bool,
+        store: Arc<EmbeddedStore>,
+    ) -> Result<Self, UpError> {
+        let key = cluster_key::load(config, data_dir)?;
+        let words = Arc::new(Words::load(&settings::word_sources(config))?);
+        let demo_password = if seed {
+            // What others have made there is left alone.
+            let options = SeedOptions {
+                force: true,
+                ..SeedOptions::default()
+            };
+            Some(
+                seed_store(&store, data_dir, options, &mut |_| {})
+                    .await?
+                    .password,
+            )
+        } else {
+            None
+        };
+        let backends = embedded_backends(&store);
+        let gateway = listen(&config.gateway.addr).await?;
+        let gateway_addr = gateway.local_addr().map_err(|source| UpError::Listen {
+            addr: config.gateway.addr.clone(),
+            source,
+        })?;
+
+        let mut servers = BTreeMap::new();
+        for n in 1..=config.server.servers {
+            let name = format!("{}{n}", config.server.name_prefix);
+            let settings = settings::server(config, &name, key.clone());
+            if n == 1 {
+                server::rebuild_popular_words(&backends, &words, &settings).await;
+            }
+            let sockets = Sockets {
+                client: listen(&with_port(&config.server.host)).await?,
+                cluster: listen(&with_port("127.0.0.1")).await?,
+            };
+            let started = server::start(settings, backends.clone(), Arc::clone(&words), sockets);
+            servers.insert(name, started.await?);
+        }
+
+        let scope = Shutdown::new();
+        let gateway_config = settings::gateway(config)?;
+        let directory = Arc::clone(&backends.directory);
+        let gateway_scope = scope.clone();
+        task::spawn(&scope, TaskKind::Server, async move {
+            if let Err(error) =
+                antiphon_gateway::run(gateway, gateway_config, directory, gateway_scope).await
+            {
+                error!(error = %ErrorChain(&error), "the gateway ended");
+            }
+        });
+        let (request_tx, requests) = mpsc::channel(CONTROL_QUEUE_DEPTH);
+        let control = Control::open(data_dir, request_tx, &scope).await?;
+        let up = Self {
+            servers,
+            backends,
+            store,
+            gateway_addr,
+            data_dir: data_dir.to_path_buf(),
+            demo_password,
+            scope,
+            requests,
+            _control: control,
+        };
+        up.wait_until_ready().await?;
+        Ok(up)
+    }
+
+    /// Ready means: a leader is elected, and the gateway can hand out every server.
+    async fn wait_until_ready(&self) -> Result<(), UpError> {
+        let ready = async {
+            loop {
+                let listed = self.backends.directory.list().await?;
+                let listed = listed.map_or(0, |directory| directory.servers.len());
+                if listed == self.servers.len() && self.state().iter().any(|server| server.leads) {
+                    return Ok(());
+                }
+                clock::sleep(READY_POLL).await;
+            }
+        };
+        clock::timeout(READY_TIMEOUT, ready)
+            .await
+            .unwrap_or(Err(UpError::NotReady))
+    }
+
+    /// The servers, by name.
+    pub fn state(&self) -> Vec<ServerState> {
+        let state = |server: &Server| ServerState {
+            name: server.name().to_owned(),
+            client: server.client_addr(),
+            cluster: server.cluster_addr(),
+            leads: server.leading().borrow().is_some(),
+        };
+        self.servers.values().map(state).collect()
+    }
+
+    /// The gateway's URL.
+    pub fn gateway_url(&self) -> String {
+        format!("http://{}", self.gateway_addr)
+    }
+
+    /// Where the data are.
+    pub fn data_dir(&self) -> &Path {
+        &self.data_dir
+    }
+
+    /// The password of the demo users, if they were asked for.
+    pub fn demo_password(&self) -> Option<&str> {
+        self.demo_password.as_deref()
+    }
+
+    /// Serves control requests until `stop` resolves or a server breaks, then stops
+    /// everything. True if all of it ended in time and nothing had broken.
+    pub async fn run(mut self, stop: impl Future<Output = ()>) -> bool {
+        tokio::pin!(stop);
+        let mut health = clock::interval(Duration::from_secs(1));
+        let sound = loop {
+            tokio::select! {
+                biased;
+                () = &mut stop => break true,
+                Some(request) = self.requests.recv() => self.serve(request).await,
+                _ = health.tick() => {
+                    if let Some(server) = self.servers.values().find(|server| server.is_broken()) {
+                        error!(server = server.name(), "a server has gone down by itself, stopping");
+                        break false;
+                    }
+                }
+            }
+        };
+        self.stop().await && sound
+    }
+
+    async fn serve(&mut self, request: ControlRequest) {
+        let answer = if self.servers.len() == 1 {
+            Err("it is the last server; stop the whole process instead".to_owned())
+        } else {
+            match self.servers.remove(&request.server) {
+                Some(server) => {
+                    server.stop().await;
+                    Ok(())
+                }
+                None => Err(format!("there is no server {:?} here", request.server)),
+            }
+        };
+        // Whoever asked may be gone.
+        let _ = request.answer.send(answer);
+    }
+
+    /// Stops everything, stores last.
+    pub async fn stop(self) -> bool {
+        let servers = self.servers.into_values().map(Server::stop);
+        let mut clean = futures_util::future::join_all(servers)
+            .await
+            .into_iter()
+            .all(|clean| clean);
+        self.scope.stop();
+        clean &= self.scope.wait(antiphon_gateway::DRAIN_DEADLINE).await;
+        self.store.close().await;
+        info!(clean, "stopped");
+        clean
+    }
+}
+
+fn with_port(host: &str) -> String {
+    if host.contains(':') && !host.starts_with('[') {
+        format!("[{host}]:0")
+    } else {
+        format!("{host}:0")
+    }
+}
+
+async fn listen(addr: &str) -> Result<TcpListener, UpError> {
+    TcpListener::bind(addr)
+        .await
+        .map_err(|source| UpError::Listen {
+            addr: addr.to_owned(),
+            source,
+        })
+}
