@@ -7,4 +7,5 @@ pub mod output;
 pub mod seeding;
 pub mod server;
 pub mod settings;
+pub mod terminal;
 pub mod up;
