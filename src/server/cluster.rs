@@ -17,7 +17,7 @@ use antiphon_core::task::{self, TaskKind};
 use antiphon_protocol::close_code::REJOINED;
 use antiphon_protocol::peer::{PEER_FRAME_BYTES_MAX, PeerEnvelope, PeerFrame};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
@@ -142,7 +142,11 @@ impl Cluster {
             registration = loop {
                 clock::sleep(backoff.next_delay()).await;
                 match self.register().await {
-                    Ok(registration) => break registration,
+                    Ok(registration) => {
+                        // Whoever logged in meanwhile is bound to the former incarnation.
+                        self.node.sessions.close_all(REJOINED);
+                        break registration;
+                    }
                     Err(error) => warn!(error = %ErrorChain(&error), "could not register"),
                 }
                 if self.scope.is_stopping() {
@@ -332,6 +336,8 @@ impl Cluster {
             end = self.drive(&up_tx) => end,
             () = stop.cancelled() => LinkEnd::Stopped,
         };
+        // A room that waits for this queue must not wait for ever.
+        drop(down_rx);
         leader.close_link(link, &id).await;
         end
     }
@@ -418,8 +424,7 @@ impl Cluster {
                 Ok((stream, from)) => {
                     let cluster = Arc::clone(&self);
                     task::spawn(&self.scope, TaskKind::PeerLink, async move {
-                        let end = cluster.serve_link(stream).await;
-                        drop(permit);
+                        let end = cluster.serve_link(stream, permit).await;
                         debug!(%from, error = %ErrorChain(&end), "cluster link ended");
                     });
                 }
@@ -431,7 +436,8 @@ impl Cluster {
         }
     }
 
-    async fn serve_link(&self, stream: TcpStream) -> LinkEnd {
+    /// One follower's link, until it ends; the permit is for its handshake.
+    async fn serve_link(&self, stream: TcpStream, permit: OwnedSemaphorePermit) -> LinkEnd {
         if let Err(error) = stream.set_nodelay(true) {
             return antiphon_core::net::NetError::Io(error).into();
         }
@@ -463,6 +469,7 @@ impl Cluster {
             }
             Ok(Ok(connected)) => connected,
         };
+        drop(permit);
         let (down_tx, down_rx) = mpsc::channel(PEER_QUEUE_DEPTH);
         let stop = self.scope.token().child_token();
         let outbox = Outbox {
