@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use antiphon_seed::SeedOptions;
 use clap::{Args, Parser, Subcommand};
 
 /// A chat cluster that you host yourself.
@@ -30,10 +31,75 @@ pub enum Command {
     Up(UpArgs),
     /// Stop one server of a running `antiphon up`; the others go on
     StopServer(StopServerArgs),
+    /// Fill the data directory with demo users, rooms and conversations; wipes nothing
+    Seed(SeedArgs),
+    /// Try the word filter
+    Filter {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: FilterCommand,
+    },
     /// Say whether the configuration is right, and everything that is wrong with it
     CheckConfig(ConfigArgs),
     /// Print a configuration file with every key, its default and its reason
     DefaultConfig,
+}
+
+/// Flags of `antiphon seed`.
+#[derive(Debug, Clone, Args)]
+pub struct SeedArgs {
+    /// The data directory to fill; no process may have it open
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Users: user1 to this one
+    #[arg(long, value_name = "N", default_value_t = 99)]
+    pub users: u32,
+    /// Rooms: room1 to this one
+    #[arg(long, value_name = "N", default_value_t = 9)]
+    pub rooms: u32,
+    /// Messages in all
+    #[arg(long, value_name = "N", default_value_t = 2_000)]
+    pub messages: u32,
+    /// Days over which they spread
+    #[arg(long, value_name = "N", default_value_t = 14)]
+    pub days: u32,
+    /// Another number gives other conversations
+    #[arg(long, value_name = "N", default_value_t = 42)]
+    pub seed: u64,
+    /// Go on although there are data that no seed has made; they stay as they are
+    #[arg(long)]
+    pub force: bool,
+    /// The configuration.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+}
+
+impl SeedArgs {
+    /// What to make.
+    pub fn options(&self) -> SeedOptions {
+        SeedOptions {
+            users: self.users,
+            rooms: self.rooms,
+            messages: self.messages,
+            days: self.days,
+            seed: self.seed,
+            force: self.force,
+            ..SeedOptions::default()
+        }
+    }
+}
+
+/// The subcommands of `antiphon filter`.
+#[derive(Debug, Subcommand)]
+pub enum FilterCommand {
+    /// Show what the filter makes of a text, and why
+    Test {
+        /// The text
+        text: String,
+        /// The configuration.
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
 }
 
 /// Where the configuration comes from.

@@ -4,6 +4,7 @@
 pub mod cli;
 pub mod config;
 pub mod output;
+pub mod seeding;
 pub mod server;
 pub mod settings;
 pub mod up;

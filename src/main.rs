@@ -6,11 +6,13 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use antiphon::cli::{Cli, Command, ConfigArgs, StopServerArgs, UpArgs};
-use antiphon::config::{self, Config, LogFormat, LogLevel};
-use antiphon::output;
+use antiphon::cli::{Cli, Command, ConfigArgs, FilterCommand, SeedArgs, StopServerArgs, UpArgs};
+use antiphon::config::{self, Config, LogFormat, LogLevel, LoginMode};
 use antiphon::up::{self, Up};
+use antiphon::{output, seeding, settings};
 use antiphon_core::error_chain::ErrorChain;
+use antiphon_core::words::Words;
+use antiphon_seed::Progress;
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -28,6 +30,10 @@ fn main() -> ExitCode {
         None => run_up(&cli.up),
         Some(Command::Up(args)) => run_up(&args),
         Some(Command::StopServer(args)) => run_stop_server(&args),
+        Some(Command::Seed(args)) => run_seed(&args),
+        Some(Command::Filter {
+            command: FilterCommand::Test { text, config },
+        }) => test_filter(&config, &text),
         Some(Command::CheckConfig(args)) => check_config(&args),
         Some(Command::DefaultConfig) => {
             output::line(config::default_toml().trim_end());
@@ -85,7 +91,11 @@ fn install_log(config: &Config) {
     } else {
         config.log.level
     };
-    let filter = EnvFilter::new(level.as_str());
+    // Libraries log frames, and frames hold what people write: they get to say warnings only.
+    let level = level.as_str();
+    let ours = ["", "_backend", "_client", "_core", "_gateway", "_seed"];
+    let ours = ours.map(|part| format!("antiphon{part}={level}")).join(",");
+    let filter = EnvFilter::new(format!("warn,{ours}"));
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr);
@@ -131,14 +141,14 @@ async fn up_until_stopped(config: &Config, dir: &Path, args: &UpArgs) -> ExitCod
         Ok(stop) => stop,
         Err(error) => return fail(&error),
     };
-    let up = match Up::start(config, dir).await {
+    let up = match Up::start(config, dir, args.seed).await {
         Ok(up) => up,
         Err(error) => return fail(&error),
     };
     if args.json {
         output::line(&up::ready_line(&up));
     } else {
-        output::line(&up::welcome(&up, args.open_login, None));
+        output::line(&up::welcome(&up, config.auth.mode == LoginMode::Open));
     }
     if up.run(stop).await {
         ExitCode::SUCCESS
@@ -210,5 +220,76 @@ fn check_config(args: &ConfigArgs) -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(code) => code,
+    }
+}
+
+fn test_filter(args: &ConfigArgs, text: &str) -> ExitCode {
+    let config = match load_config(args, args.overrides()) {
+        Ok(config) => config,
+        Err(code) => return code,
+    };
+    let words = match Words::load(&settings::word_sources(&config)) {
+        Ok(words) => words,
+        Err(error) => return fail(&error),
+    };
+    output::line(&words.mask(text));
+    for hit in words.explain(text) {
+        let found = &text[hit.range.clone()];
+        output::line(&format!("  {found:?} is {:?} of {}", hit.term, hit.source));
+    }
+    ExitCode::SUCCESS
+}
+
+fn run_seed(args: &SeedArgs) -> ExitCode {
+    let mut overrides = args.config.overrides();
+    if let (Ok(overrides), Some(dir)) = (&mut overrides, &args.data_dir) {
+        overrides.push((
+            "store.data_dir".to_owned(),
+            dir.to_string_lossy().into_owned(),
+        ));
+    }
+    let config = match load_config(&args.config, overrides) {
+        Ok(config) => config,
+        Err(code) => return code,
+    };
+    let dir = match data_dir(&config) {
+        Ok(dir) => dir,
+        Err(code) => return code,
+    };
+    install_log(&config);
+    output::error_line(&format!("filling {}", dir.display()));
+    let mut percent = 0;
+    let mut progress = |progress: Progress| {
+        if let Progress::Messages { done, total } = progress {
+            let now = done * 100 / total.max(1);
+            if now >= percent + 10 {
+                percent = now;
+                output::error_line(&format!("  {now} % of {total} messages"));
+            }
+        }
+    };
+    let seeding = seeding::seed_data_dir(&dir, args.options(), &mut progress);
+    match runtime().block_on(seeding) {
+        Ok(seeded) => {
+            let s = &seeded.summary;
+            output::line(&format!(
+                "users     {} made, {} were there",
+                s.users_made, s.users_there
+            ));
+            output::line(&format!(
+                "rooms     {} made, {} were there",
+                s.rooms_made, s.rooms_there
+            ));
+            output::line(&format!(
+                "messages  {} made, {} were there",
+                s.messages_made, s.messages_there
+            ));
+            output::line(&format!(
+                "log in    user1, user2, … with the password {}",
+                seeded.password
+            ));
+            ExitCode::SUCCESS
+        }
+        Err(error) => fail(&error),
     }
 }

@@ -14,6 +14,7 @@ mod leader;
 mod listener;
 mod message;
 mod node;
+mod paced;
 mod peer;
 mod recorder;
 mod room;

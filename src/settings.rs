@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use antiphon_core::net::ClusterKey;
-use antiphon_core::words::WordSources;
+use antiphon_core::words::{FilterSources, WordSources};
 use antiphon_gateway::{GatewayConfig, UnknownStrategy};
 
 use crate::config::{Config, LoginMode, Registration, SessionPolicy};
@@ -69,11 +69,15 @@ pub fn gateway(config: &Config) -> Result<GatewayConfig, SettingsError> {
 /// Where the word lists come from.
 pub fn word_sources(config: &Config) -> WordSources {
     let paths = |list: &[String]| list.iter().map(PathBuf::from).collect();
+    let builtin = config.words.builtin_lists;
     WordSources {
-        masked: paths(&config.words.masked_lists),
-        allowed: paths(&config.words.allowed_lists),
-        stop: paths(&config.words.stop_lists),
-        builtin: config.words.builtin_lists,
+        filter: FilterSources {
+            masked: paths(&config.words.masked_lists),
+            allowed: paths(&config.words.allowed_lists),
+            builtin,
+        },
+        stop_words: paths(&config.words.stop_lists),
+        builtin_stop_words: builtin,
     }
 }
 

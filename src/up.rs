@@ -25,12 +25,14 @@ use antiphon_core::memory::{
 };
 use antiphon_core::shutdown::Shutdown;
 use antiphon_core::task::{self, TaskKind};
-use antiphon_core::words::{Words, WordsError};
+use antiphon_core::words::{FilterError, Words};
+use antiphon_seed::SeedOptions;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tracing::{error, info};
 
 use crate::config::Config;
+use crate::seeding::{SeedingError, seed_store};
 use crate::server::{self, Server, Sockets, StartError};
 use crate::settings::{self, SettingsError};
 use control::{Control, ControlRequest};
@@ -69,7 +71,7 @@ pub enum UpError {
     },
     /// The word lists.
     #[error("the word lists can't be used")]
-    Words(#[from] WordsError),
+    Words(#[from] FilterError),
     /// A setting that only the start can check.
     #[error("a setting can't be used")]
     Settings(#[from] SettingsError),
@@ -79,6 +81,9 @@ pub enum UpError {
     /// The control file.
     #[error("the control file can't be written")]
     Control(#[from] ControlError),
+    /// The test data.
+    #[error("the test data could not be made")]
+    Seeding(#[from] SeedingError),
     /// A store.
     #[error("a store failed")]
     Backend(#[from] BackendError),
@@ -108,6 +113,7 @@ pub struct Up {
     store: Arc<EmbeddedStore>,
     gateway_addr: SocketAddr,
     data_dir: PathBuf,
+    demo_password: Option<String>,
     scope: Shutdown,
     requests: mpsc::Receiver<ControlRequest>,
     _control: Control,
@@ -130,10 +136,10 @@ pub fn embedded_backends(store: &EmbeddedStore) -> Backends {
 }
 
 impl Up {
-    /// Starts everything and returns once it serves.
-    pub async fn start(config: &Config, data_dir: &Path) -> Result<Self, UpError> {
+    /// Starts everything, with test data first if wanted, and returns once it serves.
+    pub async fn start(config: &Config, data_dir: &Path, seed: bool) -> Result<Self, UpError> {
         let store = Arc::new(EmbeddedStore::open(data_dir).await?);
-        match Self::start_on(config, data_dir, Arc::clone(&store)).await {
+        match Self::start_on(config, data_dir, seed, Arc::clone(&store)).await {
             Ok(up) => Ok(up),
             Err(error) => {
                 store.close().await;
@@ -145,10 +151,25 @@ impl Up {
     async fn start_on(
         config: &Config,
         data_dir: &Path,
+        seed: bool,
         store: Arc<EmbeddedStore>,
     ) -> Result<Self, UpError> {
         let key = cluster_key::load(config, data_dir)?;
         let words = Arc::new(Words::load(&settings::word_sources(config))?);
+        let demo_password = if seed {
+            // What others have made there is left alone.
+            let options = SeedOptions {
+                force: true,
+                ..SeedOptions::default()
+            };
+            Some(
+                seed_store(&store, data_dir, options, &mut |_| {})
+                    .await?
+                    .password,
+            )
+        } else {
+            None
+        };
         let backends = embedded_backends(&store);
         let gateway = listen(&config.gateway.addr).await?;
         let gateway_addr = gateway.local_addr().map_err(|source| UpError::Listen {
@@ -190,6 +211,7 @@ impl Up {
             store,
             gateway_addr,
             data_dir: data_dir.to_path_buf(),
+            demo_password,
             scope,
             requests,
             _control: control,
@@ -236,9 +258,9 @@ impl Up {
         &self.data_dir
     }
 
-    /// The stores, for filling them.
-    pub fn backends(&self) -> &Backends {
-        &self.backends
+    /// The password of the demo users, if they were asked for.
+    pub fn demo_password(&self) -> Option<&str> {
+        self.demo_password.as_deref()
     }
 
     /// Serves control requests until `stop` resolves or a server breaks, then stops

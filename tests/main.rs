@@ -2,5 +2,18 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod harness;
+
+mod bad_input;
+mod chat;
+mod compatibility;
 mod configuration;
+mod failover;
+mod gateway;
+mod load;
+mod persistence;
+mod room;
+mod session;
+mod shutdown;
+mod slow_consumer;
 mod tidy;

@@ -1,40 +1,25 @@
-//! stub until merged
-use std::borrow::Cow;
-use std::path::PathBuf;
-#[derive(Debug, Default)]
-/// stub
-pub struct Words;
-/// stub
-#[derive(Debug, Default)]
-pub struct WordSources {
-    /// stub
-    pub masked: Vec<PathBuf>,
-    /// stub
-    pub allowed: Vec<PathBuf>,
-    /// stub
-    pub stop: Vec<PathBuf>,
-    /// stub
-    pub builtin: bool,
-}
-/// stub
-#[derive(Debug, thiserror::Error)]
-#[error("stub")]
-pub struct WordsError;
-impl Words {
-    /// stub
-    pub fn builtin() -> Self {
-        Self
-    }
-    /// stub
-    pub fn load(_: &WordSources) -> Result<Self, WordsError> {
-        Ok(Self)
-    }
-    /// stub
-    pub fn mask<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        Cow::Borrowed(text)
-    }
-    /// stub
-    pub fn popular_words(&self, text: &str) -> Vec<String> {
-        text.split_whitespace().map(str::to_owned).collect()
-    }
-}
+//! The word tools: words of a text for search, popular words, and the word filter.
+//!
+//! All three fold text in the same way (NFKC, lower case, without invisible characters) and
+//! cut Chinese by a dictionary, which is loaded when the first Chinese text comes.
+
+mod confusable;
+mod filter;
+mod fold;
+mod leet;
+mod list;
+mod popular;
+mod reload;
+mod segment;
+
+pub use filter::{FilterSources, Hit, WordFilter};
+pub use list::{FilterError, LIST_BYTES_MAX, TERM_CHARS_MAX};
+pub use popular::{POPULAR_WORDS_MAX, StopWords, WORD_CHARS_MAX, popular_words};
+pub use reload::{WordSources, Words};
+pub use segment::{TOKEN_CHARS_MAX, TOKENS_MAX, index_tokens, query_tokens};
+
+/// What stands in the place of each masked character.
+pub const MASK: char = '*';
+
+#[cfg(test)]
+mod tests;

@@ -139,12 +139,12 @@ macro_rules! exts {
 
 exts! {
     400: "bad_json", "too_deep", "duplicate_key", "missing_field", "invalid_field",
-        "invalid_name", "version_unsupported";
+        "invalid_name", "version_unsupported", "stale_cursor";
     401: "not_authenticated", "auth_failed", "token_expired";
     403: "forbidden", "registration_closed", "banned", "limit_exceeded";
-    404: "room_not_found", "user_not_found", "not_online", "not_a_member";
+    404: "room_not_found", "user_not_found", "user_offline", "not_a_member";
     408: "unknown_outcome", "deadline";
-    409: "client_id_conflict", "name_taken", "already_logged_in", "stale_cursor";
+    409: "client_id_conflict", "name_taken", "already_logged_in", "already_online";
     429: "rate_limited";
     500: "internal";
     501: "unknown_action";

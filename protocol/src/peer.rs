@@ -68,6 +68,16 @@ pub enum PeerFrame {
         /// Takes no new clients.
         draining: bool,
     },
+    /// Follower: a user's older sessions, wherever they are, must end. Leader: those on the
+    /// receiver must.
+    EndSessions {
+        /// Whose.
+        user: UserName,
+        /// Those that logged in before this moment, in milliseconds since 1970.
+        before_ms: u64,
+        /// Why.
+        reason: EndReason,
+    },
     /// Leader: answers a `Submit`.
     Result {
         /// The submit's number.
@@ -120,6 +130,7 @@ impl PeerFrame {
             Self::Submit(_) => "submit",
             Self::Forward { .. } => "forward",
             Self::Load { .. } => "load",
+            Self::EndSessions { .. } => "endSessions",
             Self::Result { .. } => "result",
             Self::Audience { .. } => "audience",
             Self::Deliver { .. } => "deliver",
@@ -139,6 +150,7 @@ impl PeerFrame {
         "submit",
         "forward",
         "load",
+        "endSessions",
         "result",
         "audience",
         "deliver",
@@ -148,6 +160,16 @@ impl PeerFrame {
         "leaderConnect",
         "syncServers",
     ];
+}
+
+/// Why sessions are ended by another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum EndReason {
+    /// A newer login takes their place.
+    Replaced,
+    /// The password was changed.
+    Revoked,
 }
 
 /// A user with a session on the sender.

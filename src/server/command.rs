@@ -80,6 +80,26 @@ impl Caller {
             .ok_or_else(not_authenticated)
     }
 
+    /// Ends the session, if there is one: here first, then for everybody. Exactly this
+    /// session; the user's others stay.
+    pub(crate) async fn unbind(&mut self) {
+        let Some(session) = self.session.take() else {
+            return;
+        };
+        if self.node.sessions.unbind(&session.user, &session.id) {
+            self.node.router.session_down(session.user.clone());
+        }
+        let unbound = self
+            .node
+            .backends
+            .sessions
+            .unbind(&session.user, &session.id)
+            .await;
+        if let Err(error) = unbound {
+            warn!(error = %ErrorChain(&error), "could not unbind a session");
+        }
+    }
+
     /// The conversation that a client's name means for this user.
     pub(crate) fn conversation(&self, name: &str) -> Result<ConversationId, ErrorBody> {
         ConversationId::parse(name, &self.user()?).ok_or_else(|| {

@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +20,7 @@ use antiphon_protocol::message::Reconnect;
 use antiphon_protocol::peer::PeerFrame;
 use antiphon_protocol::{DecodeError, ErrorBody, RequestFrame};
 use futures_util::stream::FuturesUnordered;
-use futures_util::{SinkExt, StreamExt};
+use futures_util::{FutureExt, SinkExt, StreamExt};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
@@ -27,10 +28,11 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode as WireCo
 use tokio_tungstenite::tungstenite::{Bytes, Error as WsError, Message, Utf8Bytes};
 use tracing::{debug, warn};
 
-use super::command::{Answer, Caller, CommandDispatcher};
+use super::command::{Answer, Caller, CommandDispatcher, internal};
+use super::paced::Paced;
 use super::settings::{
-    AuthMode, CLOSE_TIMEOUT, ERROR_WINDOW, ERRORS_FORGIVEN, FLUSH_BYTES, OPEN_LOGIN_TIMEOUT,
-    Settings, WRITE_TIMEOUT,
+    AuthMode, CLOSE_TIMEOUT, ERROR_WINDOW, ERRORS_FORGIVEN, FLUSH_BYTES, MESSAGE_TIMEOUT,
+    OPEN_LOGIN_TIMEOUT, Settings, WRITE_TIMEOUT,
 };
 
 /// How long clients are asked to wait before they reconnect, at most: drawn for each, so that
@@ -41,7 +43,7 @@ type LateReply = Pin<Box<dyn Future<Output = String> + Send>>;
 
 /// One connection.
 pub(crate) struct Connection<S> {
-    socket: WebSocketStream<S>,
+    socket: WebSocketStream<Paced<S>>,
     caller: Caller,
     dispatcher: Arc<CommandDispatcher>,
     late: FuturesUnordered<LateReply>,
@@ -64,7 +66,7 @@ enum Wake {
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// A connection whose handshake is done.
     pub(crate) fn new(
-        socket: WebSocketStream<S>,
+        socket: WebSocketStream<Paced<S>>,
         caller: Caller,
         dispatcher: Arc<CommandDispatcher>,
         scope: Shutdown,
@@ -85,9 +87,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    /// Serves the connection until it ends, then unbinds its session.
+    /// Serves the connection until it ends, then unbinds its session. A panic in a command
+    /// ends this connection alone.
     pub(crate) async fn run(mut self) {
-        let code = self.serve().await;
+        let code = match AssertUnwindSafe(self.serve()).catch_unwind().await {
+            Ok(code) => code,
+            Err(_) => {
+                let body = internal("a command panicked");
+                self.reply(codec::encode_error(self.caller.re.as_ref(), &body));
+                let _ = self.write_queued().await;
+                Some(close_code::INTERNAL)
+            }
+        };
         if let Some(code) = code {
             debug!(
                 connection = self.caller.connection.0,
@@ -96,7 +107,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             );
             self.close(code).await;
         }
-        self.unbind().await;
+        self.caller.unbind().await;
     }
 
     /// `None` if the client is gone already.
@@ -166,13 +177,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if self.caller.session.is_none() {
             at = at.min(self.login_deadline);
         }
-        at
+        match self.socket.get_ref().unfinished_since() {
+            Some(since) => at.min(since + MESSAGE_TIMEOUT),
+            None => at,
+        }
     }
 
     async fn on_timer(&mut self) -> Result<(), Option<CloseCode>> {
         let now = clock::now();
         if self.caller.session.is_none() && now >= self.login_deadline {
             return Err(Some(close_code::AUTH_TIMEOUT));
+        }
+        let unfinished = self.socket.get_ref().unfinished_since();
+        if unfinished.is_some_and(|since| now >= since + MESSAGE_TIMEOUT) {
+            return Err(Some(close_code::POLICY));
         }
         if self.pong_due.is_some_and(|due| now >= due) {
             return Err(Some(close_code::DEAD_PEER));
@@ -187,6 +205,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Any frame of the client's shows that it is there.
     fn alive(&mut self) {
+        self.socket.get_mut().message_done();
         self.pong_due = None;
         self.ping_at = clock::now() + self.caller.node.settings.ping_interval;
     }
@@ -290,26 +309,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
         };
         let _ = clock::timeout(CLOSE_TIMEOUT, farewell).await;
-    }
-
-    /// The session ends: here first, then for everybody.
-    async fn unbind(&mut self) {
-        let Some(session) = self.caller.session.take() else {
-            return;
-        };
-        let node = &self.caller.node;
-        let last = node.sessions.unbind(&session.user, &session.id);
-        if last {
-            node.router.session_down(session.user.clone());
-        }
-        if let Err(error) = node
-            .backends
-            .sessions
-            .unbind(&session.user, &session.id)
-            .await
-        {
-            warn!(error = %antiphon_core::error_chain::ErrorChain(&error), "could not unbind a session");
-        }
     }
 }
 

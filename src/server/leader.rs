@@ -170,6 +170,23 @@ impl Leader {
                     },
                 );
             }
+            PeerFrame::EndSessions {
+                user,
+                before_ms,
+                reason,
+            } => {
+                for other in self.presence.links_of(&user) {
+                    if other != link {
+                        let user = user.clone();
+                        let frame = PeerFrame::EndSessions {
+                            user,
+                            before_ms,
+                            reason,
+                        };
+                        self.outboxes.send(other, frame).await;
+                    }
+                }
+            }
             PeerFrame::Hello { .. }
             | PeerFrame::Ping
             | PeerFrame::Goodbye

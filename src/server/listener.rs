@@ -30,6 +30,7 @@ use super::command::{Caller, CommandDispatcher};
 use super::connection::Connection;
 use super::interceptor::TokenBucket;
 use super::node::Node;
+use super::paced::Paced;
 use super::session::{Outbound, lock};
 use super::settings::HANDSHAKE_TIMEOUT;
 
@@ -200,7 +201,6 @@ impl Listener {
             .header_read_timeout(HANDSHAKE_TIMEOUT)
             .max_headers(HEADERS_MAX)
             .max_buf_size(HEADER_BYTES_MAX)
-            .keep_alive(false)
             .serve_connection(TokioIo::new(stream), service)
             .with_upgrades();
         let handshake = clock::timeout(HANDSHAKE_TIMEOUT, served);
@@ -220,7 +220,7 @@ impl Listener {
             return;
         };
         let socket = WebSocketStream::from_partially_read(
-            parts.io.into_inner(),
+            Paced::new(parts.io.into_inner()),
             parts.read_buf.to_vec(),
             Role::Server,
             Some(websocket_config()),
@@ -344,6 +344,10 @@ fn refuse(status: StatusCode, why: &'static str, headers: &[(HeaderName, &'stati
     reply
         .headers_mut()
         .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    // Not by the builder's `keep_alive`: that writes "close" on a 101 as well.
+    reply
+        .headers_mut()
+        .insert(header::CONNECTION, HeaderValue::from_static("close"));
     for (name, value) in headers {
         reply
             .headers_mut()

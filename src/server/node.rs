@@ -72,6 +72,13 @@ impl Node {
             }
             PeerFrame::Deliver { room, delivery } => self.fan_out.to_room(&room, &delivery),
             PeerFrame::Direct(direct) => self.fan_out.to_user(&direct.to, &direct.delivery, None),
+            PeerFrame::EndSessions {
+                user,
+                before_ms,
+                reason,
+            } => {
+                self.sessions.end(&user, before_ms, reason, None);
+            }
             PeerFrame::Hello { .. }
             | PeerFrame::Ping
             | PeerFrame::Goodbye

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use antiphon_core::clock::{self, Instant};
 use antiphon_core::contract::{BackendError, RoomStore};
 use antiphon_protocol::peer::{
-    DirectDelivery, PeerFrame, PeerUser, RoomCommand, RoomOutcome, RoomSubmit,
+    DirectDelivery, EndReason, PeerFrame, PeerUser, RoomCommand, RoomOutcome, RoomSubmit,
 };
 use antiphon_protocol::{ErrorBody, RoomName, UserName};
 use tokio::sync::{Notify, mpsc};
@@ -136,6 +136,15 @@ impl Router {
     /// Announces the end of a user's last session here.
     pub(crate) fn session_down(&self, user: UserName) {
         self.session_frame(PeerFrame::SessionDown { user });
+    }
+
+    /// Asks the other servers to end a user's older sessions.
+    pub(crate) fn end_sessions(&self, user: UserName, before_ms: u64, reason: EndReason) {
+        self.session_frame(PeerFrame::EndSessions {
+            user,
+            before_ms,
+            reason,
+        });
     }
 
     /// Without a link nothing is queued: the next one begins with the whole list.

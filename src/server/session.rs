@@ -4,7 +4,10 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use antiphon_protocol::close_code::{CloseCode, SLOW_CONSUMER};
+use antiphon_protocol::close_code::{CloseCode, REPLACED, REVOKED, SLOW_CONSUMER};
+use antiphon_protocol::codec;
+use antiphon_protocol::message::Kicked;
+use antiphon_protocol::peer::EndReason;
 use antiphon_protocol::{ConnectionId, SessionId, UserName};
 use tokio::sync::Notify;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
@@ -129,6 +132,8 @@ impl Outbound {
 pub(crate) struct LocalSession {
     /// Its id.
     pub(crate) id: SessionId,
+    /// When it logged in, in milliseconds since 1970.
+    pub(crate) login_at_ms: u64,
     /// Its socket.
     pub(crate) connection: ConnectionId,
     /// Its queue.
@@ -196,6 +201,30 @@ impl Sessions {
             }
         }
         refused
+    }
+
+    /// Ends the user's sessions here that logged in before a moment, except one connection's.
+    pub(crate) fn end(
+        &self,
+        user: &UserName,
+        before_ms: u64,
+        reason: EndReason,
+        except: Option<ConnectionId>,
+    ) {
+        let (code, word) = match reason {
+            EndReason::Replaced => (REPLACED, "replaced"),
+            EndReason::Revoked => (REVOKED, "revoked"),
+        };
+        let kicked = Kicked {
+            reason: word.into(),
+        };
+        let frame = Utf8Bytes::from(codec::encode_event(None, "kicked", &kicked));
+        for session in self.of(user) {
+            if session.login_at_ms < before_ms && Some(session.connection) != except {
+                session.outbound.push_reply(frame.clone());
+                session.outbound.close(code);
+            }
+        }
     }
 
     /// Asks every session's connection to close.

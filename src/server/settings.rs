@@ -32,6 +32,8 @@ pub(crate) const APPEND_DEADLINE: Duration = Duration::from_secs(5);
 pub(crate) const APPEND_ROUNDS_MAX: usize = 32;
 /// How long a write to a client may stand still.
 pub(crate) const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a message may take to arrive once it has begun.
+pub(crate) const MESSAGE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long the last frame of a connection may take.
 pub(crate) const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 /// Time for a handshake, on either port.

@@ -5,6 +5,9 @@ use serde::Serialize;
 
 use super::{ServerState, Up};
 
+/// Where the client looks if nobody tells it.
+const DEFAULT_GATEWAY: &str = "http://127.0.0.1:8888";
+
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Ready {
@@ -39,8 +42,8 @@ pub fn ready_line(up: &Up) -> String {
     serde_json::to_string(&ready).expect("strings and booleans serialize")
 }
 
-/// The words for people. `logins` are names and passwords to try.
-pub fn welcome(up: &Up, open_login: bool, logins: Option<(&str, &str)>) -> String {
+/// The words for people.
+pub fn welcome(up: &Up, open_login: bool) -> String {
     let dim = |text: String| {
         text.if_supports_color(Stream::Stdout, |t| t.dimmed())
             .to_string()
@@ -66,39 +69,40 @@ pub fn welcome(up: &Up, open_login: bool, logins: Option<(&str, &str)>) -> Strin
     }
     lines.push(format!("  data      {}", up.data_dir().display()));
     lines.push(String::new());
-    let client = if up.gateway_url() == "http://127.0.0.1:8888" {
-        "antiphon client".to_owned()
+    let flags = if up.gateway_url() == DEFAULT_GATEWAY {
+        String::new()
     } else {
-        format!("antiphon client --gateway {}", up.gateway_url())
+        format!(" --gateway {}", up.gateway_url())
     };
-    lines.push(format!("  To chat, in another terminal:  {}", bold(client)));
+    let client = bold(format!("antiphon client{flags}"));
+    lines.push(format!("  To chat, in another terminal:  {client}"));
+    let checkout = format!("(from a checkout: cargo run --release -- client{flags})");
+    lines.push(format!("  {}", dim(checkout)));
     lines.push(format!(
         "  {}",
-        dim("(from a checkout: cargo run --release -- client)".into())
+        how_to_log_in(open_login, up.demo_password())
     ));
-    match (open_login, logins) {
-        (true, Some((user, _))) => {
-            lines.push(format!(
-                "  Log in as {user}, user2, … without a password (open login: local trials only)."
-            ));
-        }
-        (true, None) => {
-            lines.push(
-                "  Any existing name logs in without a password (open login: local trials only)."
-                    .into(),
-            );
-        }
-        (false, Some((user, password))) => {
-            lines.push(format!(
-                "  Log in as {user}, user2, … with the password {password}, or register a name."
-            ));
-        }
-        (false, None) => lines.push("  Register a name there, and talk.".into()),
-    }
     lines.push(format!(
         "  {}",
         dim("Ctrl-C stops everything; the data stay.".into())
     ));
     lines.push(String::new());
     lines.join("\n")
+}
+
+fn how_to_log_in(open_login: bool, demo_password: Option<&str>) -> String {
+    match (open_login, demo_password) {
+        (true, Some(_)) => {
+            "Log in as user1, user2, … without a password (open login: for local trials only)."
+                .into()
+        }
+        (true, None) => {
+            "Any existing name logs in without a password (open login: for local trials only)."
+                .into()
+        }
+        (false, Some(password)) => {
+            format!("Log in as user1, user2, … with the password {password}, or register a name.")
+        }
+        (false, None) => "Register a name there, and talk.".into(),
+    }
 }

@@ -22,6 +22,11 @@ pub(super) const STATEMENTS_CACHED: usize = 64;
 pub(super) const TAILS_CACHED_MAX: usize = 100_000;
 /// The write-ahead log is copied into the database when it has this many pages (16 MiB).
 pub(super) const WAL_FRAMES_MAX: i64 = 4_096;
+/// When it has this many pages (64 MiB), because there was always a reader that kept it from
+/// starting anew, the writer waits for the readers.
+pub(super) const WAL_FRAMES_WAIT: i64 = 4 * WAL_FRAMES_MAX;
+/// Longest such wait.
+pub(super) const READERS_WAIT: Duration = Duration::from_millis(100);
 /// Commits between two looks at the length of the write-ahead log.
 pub(super) const COMMITS_PER_WAL_LOOK: u32 = 16;
 /// Page cache of the writing connection, in KiB.

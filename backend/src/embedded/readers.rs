@@ -106,7 +106,7 @@ impl Readers {
     pub(super) async fn close(&self) {
         let all = Arc::clone(&self.permits).acquire_many_owned(READERS);
         // A read that is stuck keeps its connection; the rest can be closed.
-        let _ = clock::timeout(CALL_DEADLINE, all).await;
+        let _all = clock::timeout(CALL_DEADLINE, all).await;
         self.permits.close();
         lock(&self.idle).clear();
     }

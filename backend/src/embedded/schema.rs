@@ -6,7 +6,9 @@
 
 use rusqlite::Connection;
 
-use super::limits::{FINDINGS_MAX, READER_CACHE_KIB, STATEMENTS_CACHED, WRITER_CACHE_KIB};
+use super::limits::{
+    FINDINGS_MAX, READER_CACHE_KIB, READERS_WAIT, STATEMENTS_CACHED, WRITER_CACHE_KIB,
+};
 
 /// Raised when the tables change.
 pub(super) const SCHEMA_VERSION: i64 = 1;
@@ -149,6 +151,7 @@ fn objects(connection: &Connection) -> rusqlite::Result<Vec<Object>> {
 /// copying the write-ahead log into the database is the writer's own step, since an error
 /// of it must be seen.
 pub(super) fn set_up_writer(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(READERS_WAIT)?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;

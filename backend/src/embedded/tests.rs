@@ -40,7 +40,7 @@ fn chat(conversation: &ConversationId, seq: u64) -> Record {
         client_id: ClientId::parse(&format!("c-{seq}")).expect("a client id"),
         message_id: MessageId(format!("id of {seq}")),
         body_hash: [7; 16],
-        ts_ms: 1_000 + seq,
+        ts_ms: seq.saturating_add(1_000),
         format: "text".to_owned(),
         body: format!("text number{seq} of the log"),
     }

@@ -17,7 +17,9 @@ use tracing::{error, warn};
 
 use super::failure::{Failure, copy, is_io};
 use super::health::Health;
-use super::limits::{BATCH_JOBS_MAX, BATCH_ROWS_MAX, COMMITS_PER_WAL_LOOK, WAL_FRAMES_MAX};
+use super::limits::{
+    BATCH_JOBS_MAX, BATCH_ROWS_MAX, COMMITS_PER_WAL_LOOK, WAL_FRAMES_MAX, WAL_FRAMES_WAIT,
+};
 use super::message_archive::Top;
 use super::opening;
 
@@ -310,6 +312,9 @@ impl Writer {
             let frames = self.checkpoint("NOOP")?;
             if frames > WAL_FRAMES_MAX {
                 self.checkpoint("PASSIVE")?;
+            }
+            if frames > WAL_FRAMES_WAIT {
+                self.checkpoint("RESTART")?;
             }
             Ok(())
         };

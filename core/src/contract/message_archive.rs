@@ -138,9 +138,9 @@ pub trait MessageArchive: Send + Sync {
     /// The direct conversations that a user has a part in, by key.
     async fn direct_conversations(&self, user: &UserName) -> BackendResult<Vec<ConversationId>>;
 
-    /// Chat records that have all the words of `text` (as the word tools cut them, Chinese
-    /// included), in any of the conversations, newest first. A text without words finds
-    /// nothing.
+    /// Chat records that have all the words of `text` (as the word tools cut them; every part
+    /// of a Chinese text is found), in any of the conversations, newest first. A text without
+    /// words finds nothing.
     async fn search(
         &self,
         conversations: &[ConversationId],

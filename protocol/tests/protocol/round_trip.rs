@@ -323,7 +323,8 @@ fn commands() -> Vec<RoomCommand> {
     vec![
         RoomCommand::Chat {
             client_id: ClientId::parse("c-1").unwrap(),
-            acked: true,
+            own: true,
+            body_hash: [7; 16],
             message: "hi".into(),
             format: "text".into(),
         },
@@ -378,7 +379,9 @@ fn peer_frames() -> Vec<PeerFrame> {
         },
         PeerFrame::Audience {
             room: garden.clone(),
-            users: vec![alice.clone()],
+            added: vec![alice.clone()],
+            removed: vec![samples::user("bob")],
+            position: Some(4),
         },
         PeerFrame::Deliver {
             room: garden.clone(),

@@ -7,6 +7,7 @@ use antiphon_protocol::ErrorBody;
 use antiphon_protocol::client::{ChangePassword, Empty, Logout, Register, RegisterReply, Secret};
 use antiphon_protocol::close_code::NORMAL;
 use antiphon_protocol::limits::PASSWORD_CHARS_MIN;
+use antiphon_protocol::peer::EndReason;
 use async_trait::async_trait;
 
 use super::login::auth_refusal;
@@ -142,6 +143,16 @@ impl CommandHandler<Caller, ChangePassword, Answer, ErrorBody> for ChangePasswor
             .as_ref()
             .map(|session| session.family.as_str());
         users.revoke_user(&user, family).await.map_err(refusal)?;
+        let now = clock::unix_ms();
+        let here = Some(caller.connection);
+        caller
+            .node
+            .sessions
+            .end(&user, now, EndReason::Revoked, here);
+        caller
+            .node
+            .router
+            .end_sessions(user, now, EndReason::Revoked);
         reply::<ChangePassword>(caller, &Empty {})
     }
 }

@@ -1,18 +1,20 @@
 //! `login`: who it is, then the session: bound here, in the registry, announced to the
 //! leader; only then the answer.
 
+use std::sync::Arc;
+
 use antiphon_core::clock;
 use antiphon_core::contract::SessionEntry;
 use antiphon_core::dispatcher::CommandHandler;
 use antiphon_core::random;
 use antiphon_protocol::client::{Login, LoginReply};
-use antiphon_protocol::close_code::{BAD_CREDENTIALS, REPLACED, TOKEN_EXPIRED};
-use antiphon_protocol::message::Kicked;
-use antiphon_protocol::{ErrorBody, SessionId, UserName, codec};
+use antiphon_protocol::close_code::{BAD_CREDENTIALS, TOKEN_EXPIRED};
+use antiphon_protocol::peer::EndReason;
+use antiphon_protocol::{ErrorBody, SessionId, UserName};
 use async_trait::async_trait;
 
 use super::conversations::summaries;
-use super::{Answer, Caller, CommandResult, Session, refusal, reply};
+use super::{Answer, Caller, CommandResult, Session, not_authenticated, refusal, reply};
 use crate::server::auth::{AuthError, Grant};
 use crate::server::session::LocalSession;
 use crate::server::settings::{AuthMode, LOGIN_FAILURES_MAX, SessionPolicy};
@@ -59,13 +61,21 @@ impl CommandHandler<Caller, Login, Answer, ErrorBody> for LoginHandler {
             }
         };
         apply_policy(caller, &user).await?;
-        let id = bind(caller, &user, grant.family).await?;
+        let conversations = match bind(caller, &user, grant.family).await {
+            Ok(()) => summaries(caller, &user).await,
+            Err(error) => Err(error),
+        };
+        let (Ok(conversations), Some(session)) = (conversations.as_ref(), &caller.session) else {
+            // Half a login is none.
+            caller.unbind().await;
+            return Err(conversations.err().unwrap_or_else(not_authenticated));
+        };
         let data = LoginReply {
             username: user.clone(),
-            session_id: id,
+            session_id: session.id.clone(),
             resume_token: grant.token,
             log_id: caller.node.backends.archive.log_id(),
-            conversations: summaries(caller, &user).await?,
+            conversations: conversations.clone(),
         };
         reply::<Login>(caller, &data)
     }
@@ -109,15 +119,15 @@ async fn apply_policy(caller: &Caller, user: &UserName) -> Result<(), ErrorBody>
     match caller.node.settings.session_policy {
         SessionPolicy::Allow => Ok(()),
         SessionPolicy::KickOldest => {
-            for session in caller.node.sessions.of(user) {
-                let kicked = Kicked {
-                    reason: "replaced".into(),
-                };
-                session
-                    .outbound
-                    .push_reply(codec::encode_event(None, "kicked", &kicked).into());
-                session.outbound.close(REPLACED);
-            }
+            let now = clock::unix_ms();
+            caller
+                .node
+                .sessions
+                .end(user, now, EndReason::Replaced, None);
+            caller
+                .node
+                .router
+                .end_sessions(user.clone(), now, EndReason::Replaced);
             Ok(())
         }
         SessionPolicy::Refuse => {
@@ -141,34 +151,33 @@ async fn apply_policy(caller: &Caller, user: &UserName) -> Result<(), ErrorBody>
 }
 
 /// From here on deliveries reach the connection; what came before is in the summaries.
-async fn bind(
-    caller: &mut Caller,
-    user: &UserName,
-    family: String,
-) -> Result<SessionId, ErrorBody> {
-    let node = &caller.node;
+async fn bind(caller: &mut Caller, user: &UserName, family: String) -> Result<(), ErrorBody> {
+    let node = Arc::clone(&caller.node);
     let id = SessionId(random::hex::<16>());
+    let login_at_ms = clock::unix_ms();
     let entry = SessionEntry {
         session: id.clone(),
         user: user.clone(),
         node: node.id(),
-        login_at_ms: clock::unix_ms(),
+        login_at_ms,
     };
-    node.backends.sessions.bind(entry).await.map_err(refusal)?;
-    let local = LocalSession {
-        id: id.clone(),
-        connection: caller.connection,
-        outbound: std::sync::Arc::clone(&caller.outbound),
-    };
-    let first = node.sessions.bind(user.clone(), local);
     caller.session = Some(Session {
         user: user.clone(),
         id: id.clone(),
         family,
     });
+    node.backends.sessions.bind(entry).await.map_err(refusal)?;
+    let outbound = Arc::clone(&caller.outbound);
+    let local = LocalSession {
+        id,
+        login_at_ms,
+        connection: caller.connection,
+        outbound,
+    };
+    let first = node.sessions.bind(user.clone(), local);
     if first {
         let rooms = node.backends.rooms.rooms_of(user).await.map_err(refusal)?;
         node.router.session_up(user.clone(), rooms);
     }
-    Ok(id)
+    Ok(())
 }

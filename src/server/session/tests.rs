@@ -3,6 +3,7 @@ use super::*;
 fn session(n: u64, bytes: usize) -> LocalSession {
     LocalSession {
         id: SessionId(format!("s{n}")),
+        login_at_ms: n,
         connection: ConnectionId(n),
         outbound: Arc::new(Outbound::new(bytes, 4)),
     }
@@ -95,4 +96,20 @@ async fn ready_wakes_for_frames_and_for_the_end() {
     assert!(waits.await.is_err());
     outbound.push("x".into());
     outbound.ready().await;
+}
+
+#[test]
+fn older_sessions_end_and_the_newer_one_stays() {
+    let sessions = Sessions::default();
+    let alice = user("alice");
+    for n in 1..=3 {
+        sessions.bind(alice.clone(), session(n, 1_000));
+    }
+    sessions.end(&alice, 3, EndReason::Replaced, Some(ConnectionId(2)));
+    let closes: Vec<_> = sessions
+        .of(&alice)
+        .iter()
+        .map(|s| taken(&s.outbound).1)
+        .collect();
+    assert_eq!(closes, [Some(REPLACED), None, None]);
 }

@@ -1,1 +1,293 @@
 //! Damage: found, never served.
+
+use std::fs;
+use std::path::Path;
+
+use antiphon_core::contract::{BackendErrorKind, Record, UserRecord};
+use tempfile::TempDir;
+
+use super::super::opening::DATABASE_FILE;
+use super::super::{EmbeddedStore, OpenError};
+use super::{chat, everything, fill, fresh, name, open, room};
+
+const RECORDS: u64 = 120;
+
+/// A closed database with some records and accounts.
+async fn sample() -> Vec<u8> {
+    let (dir, store) = fresh().await;
+    for place in ["hall", "den"] {
+        fill(&*store.archive(), &room(place), RECORDS).await;
+    }
+    let users = (0..40).map(user).collect();
+    store.users().create_many(users).await.unwrap();
+    store.close().await;
+    fs::read(dir.path().join("data").join(DATABASE_FILE)).unwrap()
+}
+
+fn user(number: usize) -> UserRecord {
+    let password_hash = Some(format!("hash of {number}"));
+    UserRecord {
+        name: name(&format!("user{number:02}")),
+        password_hash,
+        created_at_ms: 3,
+    }
+}
+
+fn with_database(bytes: &[u8]) -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join(DATABASE_FILE), bytes).unwrap();
+    dir
+}
+
+/// Reads everything. `Ok(true)` if all is there, `Ok(false)` if something is missing, an error
+/// if the store told of damage. Anything else that is read fails the test.
+async fn read_all(store: &EmbeddedStore) -> Result<bool, BackendErrorKind> {
+    let archive = store.archive();
+    let mut complete = true;
+    for place in ["hall", "den"] {
+        let place = room(place);
+        let found = archive
+            .range(&place, everything(), 1_000, false)
+            .await
+            .map_err(|e| e.kind)?;
+        let expected: Vec<Record> = (1..=RECORDS).map(|seq| chat(&place, seq)).collect();
+        assert!(found.is_empty() || found == expected, "damage was served");
+        complete &= !found.is_empty();
+        for record in expected.iter().step_by(17) {
+            let Record {
+                sender, client_id, ..
+            } = record;
+            let found = archive
+                .find(&place, sender, client_id)
+                .await
+                .map_err(|e| e.kind)?;
+            assert!(
+                found.is_none() || found.as_ref() == Some(record),
+                "damage was served"
+            );
+            complete &= found.is_some();
+        }
+        let found = archive
+            .search(std::slice::from_ref(&place), "number7", 5)
+            .await
+            .map_err(|e| e.kind)?;
+        assert!(
+            found.is_empty() || found == [chat(&place, 7)],
+            "damage was served"
+        );
+        complete &= !found.is_empty();
+    }
+    for number in 0..40 {
+        let found = store
+            .users()
+            .get(&user(number).name)
+            .await
+            .map_err(|e| e.kind)?;
+        assert!(
+            found.is_none() || found == Some(user(number)),
+            "damage was served"
+        );
+        complete &= found.is_some();
+    }
+    Ok(complete)
+}
+
+#[tokio::test]
+async fn a_flipped_bit_anywhere_is_told_or_harmless() {
+    let sample = sample().await;
+    let mut told = 0;
+    // A fixed walk over the file, each time another bit.
+    for step in 0..240_usize {
+        let mut bytes = sample.clone();
+        let offset = (step * 7_919 + step * step * 31) % bytes.len();
+        bytes[offset] ^= 1 << (step % 8);
+        let dir = with_database(&bytes);
+        let Ok(store) = EmbeddedStore::open(dir.path()).await else {
+            told += 1;
+            continue;
+        };
+        match read_all(&store).await {
+            Err(BackendErrorKind::Corrupt) => told += 1,
+            Err(kind) => panic!("byte {offset}: {kind:?}"),
+            Ok(true) => {}
+            Ok(false) => {
+                let findings = store.verify().await;
+                assert!(
+                    !matches!(&findings, Ok(none) if none.is_empty()),
+                    "byte {offset}"
+                );
+                told += 1;
+            }
+        }
+        store.close().await;
+    }
+    assert!(
+        told > 40,
+        "only {told} flips hit something; the sample is mostly empty"
+    );
+}
+
+#[tokio::test]
+async fn a_flipped_bit_in_a_record_is_corrupt_and_the_rest_is_served() {
+    let mut bytes = sample().await;
+    let text = b"text number60 of the log";
+    let places: Vec<usize> = (0..bytes.len() - text.len())
+        .filter(|at| bytes[*at..].starts_with(text))
+        .collect();
+    assert_eq!(places.len(), 2, "one per conversation");
+    for place in places {
+        bytes[place + 12] ^= 1;
+    }
+    let dir = with_database(&bytes);
+    let store = open(dir.path()).await;
+    let archive = store.archive();
+    let error = archive
+        .range(&room("hall"), everything(), 1_000, false)
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind, BackendErrorKind::Corrupt);
+    assert!(!error.is_retryable());
+    let below = super::SeqRange { from: 1, to: 59 };
+    assert_eq!(
+        archive
+            .range(&room("hall"), below, 100, false)
+            .await
+            .unwrap()
+            .len(),
+        59
+    );
+    let findings = store.verify().await.unwrap();
+    assert_eq!(findings.len(), 2, "{findings:?}");
+    assert!(
+        findings.iter().any(|finding| finding.contains("room:hall")),
+        "{findings:?}"
+    );
+    // A damaged record is never taken for a free client id either.
+    let again = archive
+        .append(vec![chat(&room("hall"), 60)])
+        .await
+        .unwrap_err();
+    assert_eq!(again.kind, BackendErrorKind::Corrupt);
+    // A call that fails midway takes back what it had stored, and only that.
+    let mixed = vec![chat(&room("new"), 1), chat(&room("hall"), 60)];
+    let (mixed, kept) = tokio::join!(
+        archive.append(mixed),
+        archive.append(vec![chat(&room("other"), 1)]),
+    );
+    assert_eq!(mixed.unwrap_err().kind, BackendErrorKind::Corrupt);
+    assert_eq!(kept.unwrap(), [super::AppendOutcome::Stored]);
+    assert_eq!(archive.tail(&room("new")).await.unwrap(), None);
+    let found = archive.search(&[room("new")], "log", 5).await.unwrap();
+    assert_eq!(found, []);
+    fill(&*archive, &room("new"), 2).await;
+    let next = archive
+        .append(vec![chat(&room("hall"), RECORDS + 1)])
+        .await
+        .unwrap();
+    assert_eq!(next, [super::AppendOutcome::Stored]);
+}
+
+#[tokio::test]
+async fn a_file_that_lost_its_end_is_refused_or_told() {
+    let sample = sample().await;
+    for share in 1..8 {
+        let dir = with_database(&sample[..sample.len() * share / 8]);
+        let Ok(store) = EmbeddedStore::open(dir.path()).await else {
+            continue;
+        };
+        match read_all(&store).await {
+            Err(BackendErrorKind::Corrupt) => {}
+            other => panic!("{share}/8 of the file: {other:?}"),
+        }
+    }
+}
+
+const COMMITS: u64 = 30;
+
+/// What a killed process leaves: the database and its write-ahead log, with one commit per
+/// record.
+async fn killed() -> (Vec<u8>, Vec<u8>) {
+    let (dir, store) = fresh().await;
+    let data = dir.path().join("data");
+    store.close().await;
+    let store = open(&data).await;
+    for seq in 1..=COMMITS {
+        store
+            .archive()
+            .append(vec![chat(&room("hall"), seq)])
+            .await
+            .unwrap();
+    }
+    let files = (
+        fs::read(data.join(DATABASE_FILE)).unwrap(),
+        fs::read(data.join("antiphon.db-wal")).unwrap(),
+    );
+    store.close().await;
+    files
+}
+
+async fn reopened(database: &[u8], log: &[u8]) -> Result<u64, OpenError> {
+    let dir = with_database(database);
+    fs::write(dir.path().join("antiphon.db-wal"), log).unwrap();
+    count(dir.path()).await
+}
+
+/// How many records of the log are there; each is what was written.
+async fn count(dir: &Path) -> Result<u64, OpenError> {
+    let store = EmbeddedStore::open(dir).await?;
+    let hall = room("hall");
+    let found = store
+        .archive()
+        .range(&hall, everything(), 1_000, false)
+        .await
+        .unwrap();
+    for (record, seq) in found.iter().zip(1..) {
+        assert_eq!(record, &chat(&hall, seq));
+    }
+    store.close().await;
+    Ok(found.len() as u64)
+}
+
+#[tokio::test]
+async fn a_torn_or_garbage_tail_of_the_write_ahead_log_costs_nothing_acknowledged() {
+    let (database, log) = killed().await;
+    assert_eq!(reopened(&database, &log).await.unwrap(), COMMITS);
+    for garbage in [vec![0xa5; 100], vec![0; 10_000], log[32..20_000].to_vec()] {
+        let longer = [log.clone(), garbage].concat();
+        assert_eq!(reopened(&database, &longer).await.unwrap(), COMMITS);
+    }
+    for lost in [1, 100, 4_120] {
+        let shorter = &log[..log.len() - lost];
+        assert_eq!(
+            reopened(&database, shorter).await.unwrap(),
+            COMMITS - 1,
+            "a torn commit"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_flipped_bit_before_the_end_of_the_write_ahead_log_is_refused() {
+    let (database, log) = killed().await;
+    let mut refused = 0;
+    for step in 0..120_usize {
+        let mut bytes = log.clone();
+        // The header, the first page's header, then all over the file.
+        let offset = if step < 56 {
+            step
+        } else {
+            step * 15_013 % log.len()
+        };
+        bytes[offset] ^= 1 << (step % 8);
+        match reopened(&database, &bytes).await {
+            Err(OpenError::Damaged { report, .. }) => {
+                assert!(report.contains("at byte"), "{report}");
+                refused += 1;
+            }
+            Err(other) => panic!("byte {offset}: {other:?}"),
+            // Only what looks like a torn tail: the last commit.
+            Ok(found) => assert!(found >= COMMITS - 1, "byte {offset}: {found} are left"),
+        }
+    }
+    assert!(refused > 100, "{refused}");
+}
