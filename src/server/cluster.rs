@@ -376,7 +376,9 @@ impl Cluster {
             let (reader, writer) =
                 handshake(stream, Side::Dialer, key, PEER_FRAME_BYTES_MAX).await?;
             let mut wire = Wire { reader, writer };
-            let (theirs, their_epoch) = wire.introduce(self.node.id(), epoch).await?;
+            // A leader that is not the newest any more learns it from this.
+            let known = self.node.newest_epoch.load(Ordering::Acquire).max(epoch);
+            let (theirs, their_epoch) = wire.introduce(self.node.id(), known).await?;
             let ours = self
                 .node
                 .newest_epoch
@@ -450,7 +452,19 @@ impl Cluster {
             let (reader, writer) =
                 handshake(stream, Side::Acceptor, key, PEER_FRAME_BYTES_MAX).await?;
             let mut wire = Wire { reader, writer };
-            let (node, _) = wire.introduce(self.node.id(), leader.epoch()).await?;
+            let (node, known) = wire.introduce(self.node.id(), leader.epoch()).await?;
+            if known > leader.epoch() {
+                self.node.newest_epoch.fetch_max(known, Ordering::AcqRel);
+                warn!(
+                    epoch = leader.epoch(),
+                    known, "a follower knows a newer leader, stepping down"
+                );
+                leader.scope().stop();
+                return Err(LinkEnd::StaleEpoch {
+                    theirs: known,
+                    ours: leader.epoch(),
+                });
+            }
             Ok::<_, LinkEnd>((wire, node))
         };
         let (wire, node) = match clock::timeout(HANDSHAKE_TIMEOUT, welcome).await {
@@ -479,6 +493,11 @@ impl Cluster {
             is_local: false,
         };
         let link = leader.open_link(outbox);
+        if leader.scope().is_stopping() {
+            // Its goodbyes may be said already.
+            leader.close_link(link, &node).await;
+            return LinkEnd::Goodbye;
+        }
         info!(%node, "a follower linked");
         let dispatcher = leader_side(Arc::clone(&leader), link, node.clone());
         let newest = Arc::clone(&self.node.newest_epoch);

@@ -99,6 +99,8 @@ impl Actor {
     /// leader.
     pub(super) async fn run(mut self) {
         let mut ticks = clock::interval(self.seat.position_interval);
+        // Not at once: what was just written was just delivered.
+        ticks.reset();
         let scope = self.seat.scope.clone();
         let mut batch = Vec::with_capacity(BATCH_MAX);
         loop {

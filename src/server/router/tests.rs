@@ -1,3 +1,8 @@
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a test looks at the variants that it is about"
+)]
+
 use antiphon_core::clock;
 use antiphon_core::contract::BackendErrorKind;
 use antiphon_protocol::ConnectionId;

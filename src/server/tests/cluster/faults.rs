@@ -158,13 +158,6 @@ async fn a_frame_of_an_old_term_is_refused() {
         (cluster.stores.room_log(HALL).await.len() == 1).then_some(())
     })
     .await;
-    // A newer term is the end of the leader.
-    tell(&mut peer, epoch + 1, PeerFrame::Ping).await;
-    until("the leader steps down", async || {
-        let leading = *cluster.servers[&leader].leading().borrow();
-        (leading != Some(epoch)).then_some(())
-    })
-    .await;
     cluster.stop().await;
 }
 
@@ -246,5 +239,30 @@ async fn a_slow_consumer_is_closed_and_its_neighbours_go_on() {
         1 + sent + 1,
         "loss-free: the log has what it missed"
     );
+    cluster.stop().await;
+}
+
+/// Design section 5: whoever is told of a newer leader leads no more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_that_hears_of_a_newer_one_steps_down() {
+    let cluster = with_hall(Plan::default()).await;
+    for at_hello in [true, false] {
+        let leader = cluster.leader().await;
+        let epoch = cluster.epoch(&leader);
+        let newer = epoch + 1;
+        let mut peer = dial(&cluster, &leader, &cluster.key).await.unwrap();
+        if at_hello {
+            tell(&mut peer, newer, hello()).await;
+        } else {
+            tell(&mut peer, epoch, hello()).await;
+            tell(&mut peer, newer, PeerFrame::Ping).await;
+        }
+        assert!(ends(&mut peer).await);
+        until("the leader steps down", async || {
+            let leading = *cluster.servers[&leader].leading().borrow();
+            (leading != Some(epoch)).then_some(())
+        })
+        .await;
+    }
     cluster.stop().await;
 }
