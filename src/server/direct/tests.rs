@@ -237,7 +237,8 @@ async fn an_active_conversation_tells_both_its_top() {
     let (alice, bob) = (f.bind("alice", 1), f.bind("bob", 3));
     f.send("alice", "bob", "hello", true).await;
     f.ack().await;
-    (taken(&alice), taken(&bob));
+    taken(&alice);
+    taken(&bob);
     tokio::time::pause();
     tokio::time::advance(INTERVAL).await;
     tokio::time::resume();

@@ -159,8 +159,8 @@ async fn a_server_that_was_expired_joins_anew_and_sends_its_clients_away() {
     on_leader.say_until_acked(HALL, "one").await;
     let member = |name: &str| {
         let view = cluster.stores.backends.coordinator.view();
-        let incarnation = view.borrow().members.get(name).map(|m| m.id.incarnation);
-        incarnation
+        let view = view.borrow().clone();
+        view.members.get(name).map(|member| member.id.incarnation)
     };
     let before = member(&leader);
     assert!(cluster.stores.coordinator.expire(&leader));
