@@ -161,6 +161,8 @@ impl Auth {
             None => self.decoy.get_or_init(decoy_hash).await.clone(),
         };
         let _permit = self.hasher().await?;
+        // Guesses that came together are throttled together.
+        self.check_throttle(&guessers)?;
         let matches = task::blocking(move || verify_password(&hash, &password.0)).await;
         if exists && matches == Some(true) {
             lock(&self.failures).remove(&guessers[0]);

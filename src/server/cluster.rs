@@ -17,7 +17,7 @@ use antiphon_core::task::{self, TaskKind};
 use antiphon_protocol::close_code::REJOINED;
 use antiphon_protocol::peer::{PEER_FRAME_BYTES_MAX, PeerEnvelope, PeerFrame};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
@@ -142,7 +142,11 @@ impl Cluster {
             registration = loop {
                 clock::sleep(backoff.next_delay()).await;
                 match self.register().await {
-                    Ok(registration) => break registration,
+                    Ok(registration) => {
+                        // Whoever logged in meanwhile is bound to the former incarnation.
+                        self.node.sessions.close_all(REJOINED);
+                        break registration;
+                    }
                     Err(error) => warn!(error = %ErrorChain(&error), "could not register"),
                 }
                 if self.scope.is_stopping() {
@@ -332,6 +336,8 @@ impl Cluster {
             end = self.drive(&up_tx) => end,
             () = stop.cancelled() => LinkEnd::Stopped,
         };
+        // A room that waits for this queue must not wait for ever.
+        drop(down_rx);
         leader.close_link(link, &id).await;
         end
     }
@@ -373,7 +379,9 @@ impl Cluster {
             let (reader, writer) =
                 handshake(stream, Side::Dialer, key, PEER_FRAME_BYTES_MAX).await?;
             let mut wire = Wire { reader, writer };
-            let (theirs, their_epoch) = wire.introduce(self.node.id(), epoch).await?;
+            // A leader that is not the newest any more learns it from this.
+            let known = self.node.newest_epoch.load(Ordering::Acquire).max(epoch);
+            let (theirs, their_epoch) = wire.introduce(self.node.id(), known).await?;
             let ours = self
                 .node
                 .newest_epoch
@@ -421,8 +429,7 @@ impl Cluster {
                 Ok((stream, from)) => {
                     let cluster = Arc::clone(&self);
                     task::spawn(&self.scope, TaskKind::PeerLink, async move {
-                        let end = cluster.serve_link(stream).await;
-                        drop(permit);
+                        let end = cluster.serve_link(stream, permit).await;
                         debug!(%from, error = %ErrorChain(&end), "cluster link ended");
                     });
                 }
@@ -434,7 +441,8 @@ impl Cluster {
         }
     }
 
-    async fn serve_link(&self, stream: TcpStream) -> LinkEnd {
+    /// One follower's link, until it ends; the permit is for its handshake.
+    async fn serve_link(&self, stream: TcpStream, permit: OwnedSemaphorePermit) -> LinkEnd {
         if let Err(error) = stream.set_nodelay(true) {
             return antiphon_core::net::NetError::Io(error).into();
         }
@@ -447,7 +455,19 @@ impl Cluster {
             let (reader, writer) =
                 handshake(stream, Side::Acceptor, key, PEER_FRAME_BYTES_MAX).await?;
             let mut wire = Wire { reader, writer };
-            let (node, _) = wire.introduce(self.node.id(), leader.epoch()).await?;
+            let (node, known) = wire.introduce(self.node.id(), leader.epoch()).await?;
+            if known > leader.epoch() {
+                self.node.newest_epoch.fetch_max(known, Ordering::AcqRel);
+                warn!(
+                    epoch = leader.epoch(),
+                    known, "a follower knows a newer leader, stepping down"
+                );
+                leader.scope().stop();
+                return Err(LinkEnd::StaleEpoch {
+                    theirs: known,
+                    ours: leader.epoch(),
+                });
+            }
             Ok::<_, LinkEnd>((wire, node))
         };
         let (wire, node) = match clock::timeout(HANDSHAKE_TIMEOUT, welcome).await {
@@ -466,6 +486,7 @@ impl Cluster {
             }
             Ok(Ok(connected)) => connected,
         };
+        drop(permit);
         let (down_tx, down_rx) = mpsc::channel(PEER_QUEUE_DEPTH);
         let stop = self.scope.token().child_token();
         let outbox = Outbox {
@@ -475,6 +496,11 @@ impl Cluster {
             is_local: false,
         };
         let link = leader.open_link(outbox);
+        if leader.scope().is_stopping() {
+            // Its goodbyes may be said already.
+            leader.close_link(link, &node).await;
+            return LinkEnd::Goodbye;
+        }
         info!(%node, "a follower linked");
         let dispatcher = leader_side(Arc::clone(&leader), link, node.clone());
         let newest = Arc::clone(&self.node.newest_epoch);

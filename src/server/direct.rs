@@ -2,7 +2,7 @@
 //! conversation always has the same writer here; writers on other servers are kept apart by
 //! the log itself.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
@@ -122,6 +122,8 @@ struct Writer {
 impl Writer {
     async fn run(mut self, mut messages: mpsc::Receiver<DirectMessage>, scope: Shutdown) {
         let mut ticks = clock::interval(self.seat.position_interval);
+        // Not at once: what was just written was just delivered.
+        ticks.reset();
         let mut batch = Vec::with_capacity(BATCH_MAX);
         loop {
             tokio::select! {
@@ -260,7 +262,7 @@ impl Writer {
             let Ok(Some(tail)) = self.seat.recorder.tail(conversation).await else {
                 continue;
             };
-            let deliveries: Vec<DirectDelivery> = [a, b]
+            let deliveries: Vec<DirectDelivery> = BTreeSet::from([a, b])
                 .into_iter()
                 .map(|user| {
                     let frame = position_frame(conversation.name_for(user), tail.seq);
@@ -296,3 +298,6 @@ fn draft(message: &DirectMessage) -> Draft {
         body: message.body.clone(),
     }
 }
+
+#[cfg(test)]
+mod tests;

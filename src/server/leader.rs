@@ -91,6 +91,12 @@ impl Leader {
         &self.scope
     }
 
+    /// The rooms that it owns.
+    #[cfg(test)]
+    pub(crate) fn rooms(&self) -> &Rooms {
+        &self.rooms
+    }
+
     /// Ends the term: rooms finish what they are writing, and every server is told to look
     /// for the next leader.
     pub(crate) async fn end(&self, grace: std::time::Duration) {

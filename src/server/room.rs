@@ -127,6 +127,12 @@ impl Rooms {
         }
     }
 
+    /// How many rooms are in memory.
+    #[cfg(test)]
+    pub(crate) fn in_memory(&self) -> usize {
+        lock(&self.handles).len()
+    }
+
     fn handle(&self, room: &RoomName) -> mpsc::Sender<RoomInput> {
         let mut handles = lock(&self.handles);
         if let Some(handle) = handles.get(room).filter(|handle| !handle.is_closed()) {
@@ -158,3 +164,6 @@ pub(crate) fn result_frame(reply: ReplyTo, outcome: RoomOutcome) -> PeerFrame {
         outcome,
     }
 }
+
+#[cfg(test)]
+mod tests;

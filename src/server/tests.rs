@@ -1,1 +1,2 @@
+mod cluster;
 pub(crate) mod support;

@@ -169,6 +169,8 @@ async fn bind(caller: &mut Caller, user: &UserName, family: String) -> Result<()
         family,
     });
     node.backends.sessions.bind(entry).await.map_err(refusal)?;
+    // Read before: from the first session on every later one counts on its announcement.
+    let rooms = node.backends.rooms.rooms_of(user).await.map_err(refusal)?;
     let outbound = Arc::clone(&caller.outbound);
     let local = LocalSession {
         id,
@@ -178,7 +180,6 @@ async fn bind(caller: &mut Caller, user: &UserName, family: String) -> Result<()
     };
     let first = node.sessions.bind(user.clone(), local);
     if first {
-        let rooms = node.backends.rooms.rooms_of(user).await.map_err(refusal)?;
         node.router.session_up(user.clone(), rooms);
     }
     Ok(())

@@ -99,6 +99,8 @@ impl Actor {
     /// leader.
     pub(super) async fn run(mut self) {
         let mut ticks = clock::interval(self.seat.position_interval);
+        // Not at once: what was just written was just delivered.
+        ticks.reset();
         let scope = self.seat.scope.clone();
         let mut batch = Vec::with_capacity(BATCH_MAX);
         loop {
@@ -112,7 +114,10 @@ impl Actor {
                     self.last_input = clock::now();
                     self.handle(&mut batch).await;
                 }
-                _ = ticks.tick() => self.tell_position().await,
+                _ = ticks.tick() => {
+                    self.read_again().await;
+                    self.tell_position().await;
+                }
             }
             if self.inputs.is_empty() && self.is_idle() {
                 self.inputs.close();
@@ -127,7 +132,7 @@ impl Actor {
 
     fn is_idle(&self) -> bool {
         let absent = matches!(self.room, None | Some(None));
-        absent || (self.audience.0.is_empty() && self.last_input.elapsed() > ROOM_IDLE)
+        self.audience.0.is_empty() && (absent || self.last_input.elapsed() > ROOM_IDLE)
     }
 
     /// Handles a batch in order: runs of messages are written together.
@@ -156,6 +161,18 @@ impl Actor {
         }
         self.chat(chats).await;
         self.recheck_all(&mut rechecks).await;
+        self.read_again().await;
+    }
+
+    /// After a change of unknown outcome the room is read anew for the sake of its audience,
+    /// also if nobody asks for it: whoever is out must hear nothing more.
+    async fn read_again(&mut self) {
+        if self.room.is_none()
+            && !self.audience.0.is_empty()
+            && let Err(error) = self.load().await
+        {
+            debug!(room = %self.name, ext = error.ext, "room not readable yet");
+        }
     }
 
     /// Reads the room, unless that was done.
@@ -164,6 +181,7 @@ impl Actor {
             match self.read().await {
                 Ok((room, tail)) => {
                     self.room = Some(room);
+                    self.recent = None;
                     self.take_tail(tail);
                     self.fill_audience().await;
                 }
@@ -184,6 +202,17 @@ impl Actor {
             .collect();
         let tail = self.seat.archive.tail(&self.conversation()).await?;
         Ok((Some(Room { record, members }), tail))
+    }
+
+    /// The log's top sequence; read if an append of unknown outcome has left it open.
+    pub(super) async fn top(&mut self) -> Result<u64, ErrorBody> {
+        if let Some(top) = self.log.log.as_ref().and_then(Log::top) {
+            return Ok(top);
+        }
+        let tail = self.seat.archive.tail(&self.conversation()).await;
+        let tail = tail.map_err(|error| self.refusal(&error))?;
+        self.take_tail(tail);
+        Ok(tail.map_or(0, |tail| tail.seq))
     }
 
     fn take_tail(&mut self, tail: Option<Tail>) {
@@ -237,7 +266,9 @@ impl Actor {
     async fn fill_audience(&mut self) {
         let Some(Some(room)) = &self.room else { return };
         let members = room.members.values().filter(|row| row.standing.is_member());
-        let users: BTreeSet<UserName> = members.map(|row| row.user.clone()).collect();
+        let mut users: BTreeSet<UserName> = members.map(|row| row.user.clone()).collect();
+        // Who was in it and is no longer a member is taken out.
+        users.extend(self.audience.0.values().flatten().cloned());
         let top = self.log.log.as_ref().and_then(Log::top);
         self.update_audience(users, top).await;
     }

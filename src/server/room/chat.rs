@@ -74,7 +74,7 @@ impl Actor {
     }
 
     /// Makes sure that the room is there and its log carries this term's mark.
-    async fn writable(&mut self) -> Result<(), ErrorBody> {
+    pub(super) async fn writable(&mut self) -> Result<(), ErrorBody> {
         if self.load().await?.is_none() {
             return Err(room_not_found());
         }
@@ -111,10 +111,18 @@ impl Actor {
         }
         let log = self.log.log.take();
         let log = log.unwrap_or_else(|| Log::new(self.conversation(), self.seat.epoch));
+        let before = log.top();
         let mut parts = [Part::new(log, drafts)];
         self.seat.recorder.append(&mut parts).await;
         let [part] = parts;
         let (log, written) = part.finish();
+        let stored = written
+            .iter()
+            .filter(|outcome| matches!(outcome, Written::Stored(_)));
+        if log.top() != before.map(|top| top + stored.count() as u64) {
+            // Somebody else has written, or may have: the log knows, this memory does not.
+            self.recent = None;
+        }
         self.log.log = Some(log);
         self.last_append = Some(clock::now());
         if written
@@ -208,8 +216,9 @@ impl Actor {
 
     /// The last messages, oldest first.
     pub(super) async fn recent(&mut self) -> Result<Vec<Message>, ErrorBody> {
+        let top = self.top().await?;
         if self.recent.is_none() {
-            let read = self.read_recent().await;
+            let read = self.read_recent(top).await;
             let records = read.map_err(|error| self.refusal(&error))?;
             self.recent = Some(
                 records
@@ -222,9 +231,8 @@ impl Actor {
     }
 
     /// From the cache if it reaches to the top of the log, else from the archive.
-    async fn read_recent(&self) -> Result<VecDeque<Record>, BackendError> {
+    async fn read_recent(&self, top: u64) -> Result<VecDeque<Record>, BackendError> {
         let conversation = self.conversation();
-        let top = self.log.log.as_ref().and_then(Log::top).unwrap_or(0);
         let cached = self.seat.recent.latest(&conversation, RECENT_MAX).await;
         if let Ok(Some(records)) = cached
             && records.len() == RECENT_MAX

@@ -13,7 +13,6 @@ use antiphon_protocol::{ErrorBody, UserName};
 
 use super::ReplyTo;
 use super::actor::{Actor, Room, event};
-use crate::server::recorder::Log;
 
 /// No such room, as far as the asker may know.
 pub(crate) fn room_not_found() -> ErrorBody {
@@ -80,8 +79,15 @@ impl Actor {
             .await;
         match made {
             Ok(()) => {}
-            Err(error) if error.kind == BackendErrorKind::Conflict => return Err(taken()),
-            Err(error) => return Err(self.refusal(&error)),
+            Err(error) => {
+                // There may be such a room now.
+                self.room = None;
+                return Err(if error.kind == BackendErrorKind::Conflict {
+                    taken()
+                } else {
+                    self.refusal(&error)
+                });
+            }
         }
         let members = HashMap::from([(user.clone(), owner)]);
         self.room = Some(Some(Room {
@@ -120,11 +126,14 @@ impl Actor {
                 Standing::Member
             };
             self.check_room_count(&user).await?;
+            // Read first: a join that can't be answered is none.
+            self.recent().await?;
             self.put(self.row(&user, standing, clock::unix_ms()))
                 .await?;
             self.now_member(&user).await;
         }
         let recent = self.recent().await?;
+        let last_seq = self.top().await?;
         if !already_member {
             self.tell(RoomEventKind::Joined, Some(user), None, None)
                 .await;
@@ -133,7 +142,7 @@ impl Actor {
             room_name: self.name.clone(),
             conversation: format!("room:{}", self.name),
             members: self.member_count(),
-            last_seq: self.log.log.as_ref().and_then(Log::top).unwrap_or(0),
+            last_seq,
             already_member,
         };
         Ok(RoomOutcome::Joined { reply, recent })
@@ -159,9 +168,10 @@ impl Actor {
             })
             .await?;
         }
+        self.erase(&user).await?;
         self.tell(RoomEventKind::Left, Some(user.clone()), None, None)
             .await;
-        self.remove(&user).await?;
+        self.forget(&user).await;
         Ok(RoomOutcome::Done)
     }
 
@@ -224,6 +234,9 @@ impl Actor {
                 "that user is not a member of the room",
             ));
         }
+        // The mark of this term keeps a leader before it from writing for who is kicked.
+        self.writable().await?;
+        self.erase(&target).await?;
         self.tell(
             RoomEventKind::Kicked,
             Some(target.clone()),
@@ -231,7 +244,7 @@ impl Actor {
             None,
         )
         .await;
-        self.remove(&target).await?;
+        self.forget(&target).await;
         Ok(RoomOutcome::Done)
     }
 
@@ -280,20 +293,24 @@ impl Actor {
         Ok(())
     }
 
-    async fn remove(&mut self, user: &UserName) -> Result<(), ErrorBody> {
+    /// Removes a row from the store; memory follows by `forget`, so that who goes still hears
+    /// of it.
+    async fn erase(&mut self, user: &UserName) -> Result<(), ErrorBody> {
         let removed = self
             .seat
             .rooms
             .remove_member(&self.name, user, self.seat.epoch)
             .await;
-        self.written(removed)?;
+        self.written(removed)
+    }
+
+    async fn forget(&mut self, user: &UserName) {
         if let Some(Some(room)) = &mut self.room {
             room.members.remove(user);
         }
         self.seat.presence.left(user, &self.name);
         self.update_audience(BTreeSet::from([user.clone()]), None)
             .await;
-        Ok(())
     }
 
     /// After a write whose outcome is unknown the room is read anew.

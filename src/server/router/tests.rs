@@ -1,3 +1,8 @@
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a test looks at the variants that it is about"
+)]
+
 use antiphon_core::clock;
 use antiphon_core::contract::BackendErrorKind;
 use antiphon_protocol::ConnectionId;
@@ -84,6 +89,7 @@ impl Fixture {
             login_at_ms: 0,
             id: SessionId(name.into()),
             connection: ConnectionId(1),
+            login_at_ms: 1,
             outbound: Arc::new(Outbound::new(1_000, 10)),
         };
         self.sessions.bind(user(name), session);

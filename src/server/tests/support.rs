@@ -2,6 +2,8 @@
 //! fail on purpose.
 
 pub(crate) mod archive;
+pub(crate) mod client;
+pub(crate) mod cluster;
 pub(crate) mod rooms;
 
 use std::sync::Arc;

@@ -1,0 +1,152 @@
+use antiphon_protocol::client::Visibility;
+
+use super::*;
+use crate::server::settings::{PEER_QUEUE_DEPTH, PRESENCE_QUIET};
+
+/// Pitfall 57: one frame for each server, not for each member.
+#[tokio::test]
+async fn one_frame_for_each_link_whatever_the_members() {
+    let f = fixture().await;
+    let names: Vec<String> = (0..30).map(|n| format!("u{n}")).collect();
+    let members: Vec<&str> = names.iter().map(String::as_str).collect();
+    f.stores.add_room(HALL, Visibility::Public, &members).await;
+    let term = f.leader(EPOCH);
+    let mut links = [term.link("f1"), term.link("f2"), term.link("f3")];
+    for (n, name) in members.iter().enumerate() {
+        links[n % 2].up(&f.backends, name).await;
+    }
+    // The third has nobody of the room.
+    links[2].up(&f.backends, "stranger").await;
+    links[0].chat("u0", "hello all").await;
+    let mut counts = Vec::new();
+    for link in &mut links {
+        let frames = link.catch_up().await;
+        counts.push(messages(&frames).len());
+        let changes = audience(&frames);
+        let added = changes.iter().map(|change| change.0.split(' ').count());
+        let expected = if counts.len() < 3 { 15 } else { 0 };
+        assert_eq!(added.sum::<usize>(), expected);
+    }
+    assert_eq!(counts, [1, 1, 0]);
+}
+
+#[tokio::test]
+async fn deltas_follow_sessions_and_links() {
+    let f = fixture().await;
+    f.stores
+        .add_room(HALL, Visibility::Public, &["alice", "bob"])
+        .await;
+    let (term, mut one) = f.led(&["alice"]).await;
+    one.chat("alice", "first").await;
+    one.catch_up().await;
+    let mut two = term.link("f2");
+    two.up(&f.backends, "bob").await;
+    let change = audience(&two.catch_up().await);
+    assert_eq!(change, [("bob".into(), String::new(), Some(1))]);
+    assert!(audience(&one.catch_up().await).is_empty());
+
+    // The same user twice: each link has its own part.
+    one.up(&f.backends, "bob").await;
+    assert_eq!(audience(&one.catch_up().await)[0].0, "bob");
+    two.down("bob").await;
+    assert_eq!(audience(&two.catch_up().await)[0].1, "bob");
+    two.down("bob").await;
+    assert!(audience(&two.catch_up().await).is_empty());
+
+    // A link that ends takes its users along, and a new one starts with what is there.
+    term.leader.close_link(one.id, &one.node).await;
+    two.up(&f.backends, "alice").await;
+    two.catch_up().await;
+    two.chat("alice", "alone").await;
+    assert_eq!(messages(&two.catch_up().await), [(2, "alone".into())]);
+    let mut three = term.link("f1");
+    three.up(&f.backends, "bob").await;
+    let change = audience(&three.catch_up().await);
+    assert_eq!(change, [("bob".into(), String::new(), Some(2))]);
+}
+
+#[tokio::test]
+async fn a_link_that_does_not_keep_up_is_dropped_and_others_go_on() {
+    let f = fixture().await;
+    f.stores
+        .add_room(HALL, Visibility::Public, &["alice", "bob"])
+        .await;
+    let (term, mut one) = f.led(&["alice"]).await;
+    let (frame_tx, _kept_unread) = mpsc::channel(2);
+    let drop_link = CancellationToken::new();
+    let slow = term.leader.open_link(Outbox {
+        node: one.node.clone(),
+        frames: frame_tx,
+        drop_link: drop_link.clone(),
+        is_local: false,
+    });
+    let up = PeerUser {
+        user: user("bob"),
+        rooms: vec![room(HALL)],
+    };
+    let up = PeerFrame::SessionUp(up);
+    term.leader.receive(slow, &one.node, up).await;
+    for n in 0..5 {
+        one.chat("alice", &format!("m{n}")).await;
+    }
+    assert!(drop_link.is_cancelled());
+    assert!(!one.drop_link.is_cancelled());
+    assert_eq!(messages(&one.catch_up().await).len(), 5);
+    const { assert!(PEER_QUEUE_DEPTH > 2) };
+}
+
+#[tokio::test]
+async fn presence_is_told_after_the_quiet_and_when_it_really_turns() {
+    let f = fixture().await;
+    f.stores
+        .add_room(HALL, Visibility::Public, &["alice", "bob"])
+        .await;
+    let (_term, mut link) = f.led(&["alice", "bob"]).await;
+    let turns = |frames: &[PeerFrame]| {
+        let events = deliveries(frames).into_iter();
+        let events = events.filter(|(action, _)| action == "presence");
+        let turns = events.map(|(_, data)| {
+            let name = data["username"].as_str().unwrap().to_owned();
+            (name, data["isOnline"].as_bool().unwrap())
+        });
+        turns.collect::<Vec<_>>()
+    };
+    link.down("bob").await;
+    assert!(turns(&link.catch_up().await).is_empty(), "too early");
+    pass(PRESENCE_QUIET).await;
+    link.up(&f.backends, "bob").await;
+    link.up(&f.backends, "bob").await;
+    assert_eq!(turns(&link.catch_up().await), [("bob".into(), true)]);
+    link.down("bob").await;
+    assert_eq!(turns(&link.catch_up().await), [("bob".into(), false)]);
+    // Somebody who isn't a member is nobody's business.
+    link.up(&f.backends, "stranger").await;
+    link.down("stranger").await;
+    assert!(turns(&link.catch_up().await).is_empty());
+}
+
+/// What a lost fan-out is noticed by.
+#[tokio::test]
+async fn an_active_room_tells_its_top_and_a_quiet_one_does_not() {
+    let mut f = fixture().await;
+    f.settings.position_interval = Duration::from_secs(30);
+    f.stores
+        .add_room(HALL, Visibility::Public, &["alice"])
+        .await;
+    let (_term, mut link) = f.led(&["alice"]).await;
+    link.chat("alice", "hello").await;
+    link.catch_up().await;
+    pass(Duration::from_secs(30)).await;
+    let position = loop {
+        let frame = link.next().await;
+        if let Some((action, data)) = deliveries(&[frame]).pop() {
+            assert_eq!(action, "position");
+            break data;
+        }
+    };
+    assert_eq!(position["positions"][0]["conversation"], "room:hall");
+    assert_eq!(position["positions"][0]["lastSeq"], 1);
+    pass(Duration::from_secs(90)).await;
+    let later = deliveries(&link.catch_up().await);
+    assert!(later.is_empty(), "{later:?}");
+}

@@ -1,0 +1,8 @@
+mod faults;
+mod handover;
+
+use super::support::client::{Client, Closed};
+use super::support::cluster::{Plan, TestCluster};
+
+const HALL: &str = "hall";
+const NAMES: [&str; 6] = ["alice", "bob", "carol", "dave", "erin", "frank"];
