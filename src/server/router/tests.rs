@@ -86,7 +86,6 @@ impl Fixture {
 
     fn bind(&self, name: &str) {
         let session = LocalSession {
-            login_at_ms: 0,
             id: SessionId(name.into()),
             connection: ConnectionId(1),
             login_at_ms: 1,
