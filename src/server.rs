@@ -204,6 +204,7 @@ fn build(
         newest_epoch: Arc::new(AtomicU64::new(0)),
         connections: AtomicU64::new(0),
         draining: AtomicBool::new(false),
+        load_changed: tokio::sync::Notify::new(),
         id: std::sync::Mutex::new(NodeId {
             name: settings.name.clone(),
             incarnation: 0,
@@ -255,6 +256,7 @@ impl Server {
         let left = || deadline.saturating_duration_since(clock::now());
         info!(node = self.name(), "stopping");
         self.node.draining.store(true, Ordering::Relaxed);
+        self.node.load_changed.notify_one();
         clock::sleep(DRAIN_NOTICE.min(grace / 10)).await;
         self.accepting.stop();
         self.connections.stop();

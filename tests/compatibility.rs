@@ -150,14 +150,57 @@ async fn stats_and_popular_answer_as_it_expects() {
     drop(user2);
 }
 
+/// That client asks for a name again after a 401 and after nothing else, as often as it takes.
 #[tokio::test]
-async fn an_unknown_name_is_asked_for_again() {
+async fn a_name_that_is_unknown_or_none_at_all_is_asked_for_again() {
     let cluster = Cluster::start(&Options::open());
     let mut client = Client::connect(cluster.server(0)).await;
-    let (action, answer) = client.request("login", json!({"username": "nobody"})).await;
-    assert_eq!((action.as_str(), &answer["code"]), ("error", &json!(401)));
-    let reply = client.ok("login", json!({"username": "user1"})).await;
+    let long = "x".repeat(40);
+    for name in [
+        "nobody",
+        "a b",
+        "",
+        &long,
+        "\u{1b}[2J",
+        "__proto__",
+        "two words",
+        "a:b",
+    ] {
+        let (action, answer) = client.request("login", json!({"username": name})).await;
+        assert_eq!(
+            (action.as_str(), &answer["code"]),
+            ("error", &json!(401)),
+            "{name:?}"
+        );
+    }
+    // It does not trim what was typed.
+    let reply = client.ok("login", json!({"username": "user1 "})).await;
     assert_eq!(reply["username"], "user1");
+}
+
+#[tokio::test]
+async fn a_message_to_oneself_is_shown() {
+    let cluster = Cluster::start(&Options::open());
+    let mut user1 = login(&cluster, 0, "user1").await;
+    user1
+        .send_raw(&chat("user1", json!("user1"), "", "note to myself"))
+        .await;
+    assert_eq!(user1.delivery("note to myself").await["from"], "user1");
+}
+
+/// What a person mistypes is answered, and never ends the connection.
+#[tokio::test]
+async fn typed_mistakes_do_not_end_the_connection() {
+    let cluster = Cluster::start(&Options::open());
+    let mut user1 = login(&cluster, 0, "user1").await;
+    for _ in 0..8 {
+        let (action, answer) = user1.request("popular", json!({"n": "abc"})).await;
+        assert_eq!(
+            (action.as_str(), &answer["ext"]),
+            ("error", &json!("invalid_field:n"))
+        );
+    }
+    user1.ok("popular", json!({"n": "3"})).await;
 }
 
 #[test]

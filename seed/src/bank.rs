@@ -6,8 +6,10 @@ const ENGLISH: &str = include_str!("../data/topics.en.txt");
 const CHINESE: &str = include_str!("../data/topics.zh.txt");
 
 /// What a conversation is about.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Topic {
+    /// Its language.
+    pub(crate) language: Language,
     /// A room's topic.
     pub(crate) title: &'static str,
     /// What is talked about: `{a}` and `{b}`.
@@ -22,22 +24,29 @@ pub(crate) struct Topic {
 
 /// The topics of a language, at least one.
 pub(crate) fn topics(language: Language) -> Vec<Topic> {
-    parse(match language {
+    let bank = match language {
         Language::English => ENGLISH,
         Language::Chinese => CHINESE,
-    })
+    };
+    parse(language, bank)
 }
 
-fn parse(bank: &'static str) -> Vec<Topic> {
+fn parse(language: Language, bank: &'static str) -> Vec<Topic> {
     let mut topics: Vec<Topic> = Vec::new();
     for line in bank
         .lines()
         .filter(|line| !line.is_empty() && !line.starts_with('#'))
     {
         if let Some(title) = line.strip_prefix("[topic] ") {
+            let (things, openers) = (Vec::new(), Vec::new());
+            let (answers, closers) = (Vec::new(), Vec::new());
             topics.push(Topic {
+                language,
                 title,
-                ..Topic::default()
+                things,
+                openers,
+                answers,
+                closers,
             });
             continue;
         }

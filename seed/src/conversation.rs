@@ -23,7 +23,7 @@ const FORMAT: &str = "text";
 /// messages the first ones have the same senders, ids and words.
 pub(crate) fn records(
     talk: &Talk,
-    topic: &Topic,
+    topics: &[Topic],
     options: &SeedOptions,
     now_ms: u64,
 ) -> Vec<Record> {
@@ -35,6 +35,7 @@ pub(crate) fn records(
     let mut last_ms = 0;
     for (thread, (length, start)) in threads.into_iter().zip(starts).enumerate() {
         let mut random = Random::new(options.seed, &[4, talk.number, thread as u64]);
+        let topic = topic_of(&mut random, talk, topics);
         let mut ts_ms = start.max(last_ms + 1);
         for (sender, body) in lines(&mut random, talk, topic, length) {
             if records.len() == count {
@@ -47,6 +48,23 @@ pub(crate) fn records(
         }
     }
     records
+}
+
+/// A thread is about the conversation's own topic, or now and then about another one of the
+/// same language.
+fn topic_of<'t>(random: &mut Random, talk: &Talk, topics: &'t [Topic]) -> &'t Topic {
+    const OWN_PERCENT: u64 = 65;
+    let own = &topics[talk.topic];
+    let others: Vec<&Topic> = topics
+        .iter()
+        .filter(|topic| topic.language == own.language)
+        .collect();
+    let other = *random.pick(&others);
+    if random.chance(OWN_PERCENT) {
+        own
+    } else {
+        other
+    }
 }
 
 /// Lengths of threads that together hold the messages.
@@ -80,7 +98,7 @@ fn lines(random: &mut Random, talk: &Talk, topic: &Topic, length: u64) -> Vec<(U
         let (list, sender) = match index {
             0 => (&topic.openers, speakers[0]),
             _ if is_last => (&topic.closers, speakers[0]),
-            _ => (&topic.answers, *random.pick(&speakers)),
+            _ => (&topic.answers, next_speaker(random, &speakers, &lines)),
         };
         let template = unused(random, list, &mut used);
         let others = lines
@@ -99,6 +117,22 @@ fn lines(random: &mut Random, talk: &Talk, topic: &Topic, length: u64) -> Vec<(U
         lines.push((sender.clone(), capitalized(&text)));
     }
     lines
+}
+
+/// Somebody other than who wrote last, if there is one.
+fn next_speaker<'t>(
+    random: &mut Random,
+    speakers: &[&'t UserName],
+    lines: &[(UserName, String)],
+) -> &'t UserName {
+    let last = lines.last().map(|(name, _)| name);
+    let others: Vec<&UserName> = speakers
+        .iter()
+        .copied()
+        .filter(|&name| Some(name) != last)
+        .collect();
+    let pool = if others.is_empty() { speakers } else { &others };
+    random.pick::<&UserName>(pool)
 }
 
 /// The people of a thread, who begins it first.

@@ -4,16 +4,19 @@ use std::fmt;
 use std::sync::Arc;
 
 use antiphon_core::contract::{BackendError, MessageArchive, RoomStore, UserStore};
+use antiphon_protocol::limits::ROOMS_PER_USER_MAX;
 use antiphon_protocol::{ConversationId, RoomName, UserName};
 
 /// Most users of one seed.
 pub const USERS_MAX: u32 = 10_000;
-/// Most rooms of one seed.
-pub const ROOMS_MAX: u32 = 1_000;
+/// Most rooms of one seed: the first user may be in every one.
+pub const ROOMS_MAX: u32 = 100;
 /// Most messages of one seed; the largest conversation is held in memory while it is written.
 pub const MESSAGES_MAX: u32 = 1_000_000;
 /// Longest time that messages spread over, in days.
 pub(crate) const DAYS_MAX: u32 = 3_650;
+
+const _: () = assert!(ROOMS_MAX as usize <= ROOMS_PER_USER_MAX);
 
 /// A language of conversations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,5 +1,7 @@
 //! Plans a seed, and makes it.
 
+use std::collections::HashSet;
+
 use antiphon_core::clock;
 use antiphon_core::contract::{AppendOutcome, BackendErrorKind, Record, UserRecord};
 use antiphon_protocol::UserName;
@@ -112,12 +114,7 @@ impl<'o> Start<'o> {
     }
 
     fn records(&self, talk: &Talk) -> Vec<Record> {
-        records(
-            talk,
-            &self.world.topics[talk.topic],
-            self.options,
-            self.now_ms,
-        )
+        records(talk, &self.world.topics, self.options, self.now_ms)
     }
 }
 
@@ -155,9 +152,10 @@ fn missing_users(start: &Start<'_>) -> Vec<UserRecord> {
         password_hash: start.options.password_hash.clone(),
         created_at_ms: created_at_ms(number),
     };
-    let is_missing = |record: &UserRecord| {
-        start.world.users.contains(&record.name) && !start.survey.users.contains(&record.name)
-    };
+    let wanted: HashSet<&UserName> = start.world.users.iter().collect();
+    let there: HashSet<&UserName> = start.survey.users.iter().collect();
+    let is_missing =
+        |record: &UserRecord| wanted.contains(&record.name) && !there.contains(&record.name);
     (1..=start.options.users)
         .map(record)
         .filter(is_missing)
@@ -310,9 +308,10 @@ async fn append<'r>(
 fn logins(start: &Start<'_>) -> Vec<Login> {
     let login = |username: &UserName| Login {
         username: username.clone(),
-        password: match start.survey.users.contains(username) {
-            true => None,
-            false => start.options.password.clone(),
+        password: if start.survey.users.contains(username) {
+            None
+        } else {
+            start.options.password.clone()
         },
     };
     start

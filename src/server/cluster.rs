@@ -347,7 +347,10 @@ impl Cluster {
         let loads = async {
             let mut ticks = clock::interval(PEER_PING_INTERVAL);
             loop {
-                ticks.tick().await;
+                tokio::select! {
+                    _ = ticks.tick() => {}
+                    () = self.node.load_changed.notified() => {}
+                }
                 if frames.send(self.node.load()).await.is_err() {
                     return LinkEnd::Closed;
                 }

@@ -9,7 +9,6 @@ use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use antiphon_core::clock::{self, Instant};
 use antiphon_core::random;
@@ -31,8 +30,7 @@ use tracing::{debug, warn};
 use super::command::{Answer, Caller, CommandDispatcher, internal};
 use super::paced::Paced;
 use super::settings::{
-    AuthMode, CLOSE_TIMEOUT, ERROR_WINDOW, ERRORS_FORGIVEN, FLUSH_BYTES, MESSAGE_TIMEOUT,
-    OPEN_LOGIN_TIMEOUT, Settings, WRITE_TIMEOUT,
+    CLOSE_TIMEOUT, ERROR_WINDOW, ERRORS_FORGIVEN, FLUSH_BYTES, MESSAGE_TIMEOUT, WRITE_TIMEOUT,
 };
 
 /// How long clients are asked to wait before they reconnect, at most: drawn for each, so that
@@ -75,7 +73,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let settings = &caller.node.settings;
         Self {
             socket,
-            login_deadline: now + login_timeout(settings),
+            login_deadline: now + settings.login_timeout(),
             ping_at: now + settings.ping_interval,
             pong_due: None,
             caller,
@@ -282,14 +280,33 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             warn!(address = %self.caller.address, "a cluster frame on the client port");
             self.caller.outbound.close(close_code::TOO_MANY_ERRORS);
         }
-        let now = clock::now();
-        self.faults.push_back(now);
-        self.faults
-            .retain(|at| now.duration_since(*at) < ERROR_WINDOW);
-        if self.faults.len() > ERRORS_FORGIVEN {
-            self.caller.outbound.close(close_code::TOO_MANY_ERRORS);
+        if self.is_fault(&rejected.error) {
+            let now = clock::now();
+            self.faults.push_back(now);
+            self.faults
+                .retain(|at| now.duration_since(*at) < ERROR_WINDOW);
+            if self.faults.len() > ERRORS_FORGIVEN {
+                self.caller.outbound.close(close_code::TOO_MANY_ERRORS);
+            }
         }
         Ok(())
+    }
+
+    /// A value out of range is what a person may type: it costs as much as a message, and is
+    /// a fault only for those who send them faster than people. Anything else is the
+    /// program's fault.
+    fn is_fault(&mut self, error: &DecodeError) -> bool {
+        match error {
+            DecodeError::InvalidField { .. } | DecodeError::InvalidName(_) => {
+                self.caller.bucket.take(1.0).is_err()
+            }
+            DecodeError::BadJson { .. }
+            | DecodeError::ObjectExpected
+            | DecodeError::TooDeep
+            | DecodeError::DuplicateKey
+            | DecodeError::UnknownAction
+            | DecodeError::MissingField(_) => true,
+        }
     }
 
     async fn write_queued(&mut self) -> Result<(), Option<CloseCode>> {
@@ -309,14 +326,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
         };
         let _ = clock::timeout(CLOSE_TIMEOUT, farewell).await;
-    }
-}
-
-/// Where no password is asked, a person types the name after connecting.
-fn login_timeout(settings: &Settings) -> Duration {
-    match settings.auth_mode {
-        AuthMode::Password => settings.login_timeout,
-        AuthMode::Open => settings.login_timeout.max(OPEN_LOGIN_TIMEOUT),
     }
 }
 

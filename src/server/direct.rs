@@ -135,7 +135,7 @@ impl Writer {
                     self.write(std::mem::take(&mut batch)).await;
                 }
                 () = scope.stopping() => return,
-                _ = ticks.tick() => self.tell_positions(),
+                _ = ticks.tick() => self.tell_positions().await,
             }
         }
     }
@@ -230,7 +230,9 @@ impl Writer {
             client_id: message.client_id.clone(),
         });
         let to_sender = message_delivery(&view(record, &message.from), own);
-        let except = (!message.own).then_some(message.origin);
+        // Who writes to oneself has nobody else to show it.
+        let shown_already = !message.own && message.to != message.from;
+        let except = shown_already.then_some(message.origin);
         let mut forwarded = Vec::new();
         if message.to != message.from {
             let to_receiver = message_delivery(&view(record, &message.to), None);
@@ -249,18 +251,21 @@ impl Writer {
     }
 
     /// Tells both users the top of every conversation that was written to within the last two
-    /// intervals.
-    fn tell_positions(&mut self) {
+    /// intervals. The log is asked: other servers write there too.
+    async fn tell_positions(&mut self) {
         let recent = self.seat.position_interval * 2;
         self.tops.retain(|_, top| top.written.elapsed() < recent);
-        for (conversation, top) in &self.tops {
+        for conversation in self.tops.keys() {
             let ConversationId::Direct(a, b) = conversation else {
+                continue;
+            };
+            let Ok(Some(tail)) = self.seat.recorder.tail(conversation).await else {
                 continue;
             };
             let deliveries: Vec<DirectDelivery> = BTreeSet::from([a, b])
                 .into_iter()
                 .map(|user| {
-                    let frame = position_frame(conversation.name_for(user), top.seq);
+                    let frame = position_frame(conversation.name_for(user), tail.seq);
                     let delivery = Delivery {
                         frame: raw(frame),
                         own: None,

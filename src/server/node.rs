@@ -8,6 +8,7 @@ use antiphon_core::contract::{BackendResult, Backends};
 use antiphon_core::words::Words;
 use antiphon_protocol::peer::PeerFrame;
 use antiphon_protocol::{NodeId, UserName};
+use tokio::sync::Notify;
 
 use super::auth::Auth;
 use super::direct::DirectWriters;
@@ -40,6 +41,8 @@ pub(crate) struct Node {
     pub(crate) connections: AtomicU64,
     /// Takes no new clients.
     pub(crate) draining: AtomicBool,
+    /// Wakes whoever tells the leader how loaded this server is.
+    pub(crate) load_changed: Notify,
     /// Its registration; another one after it was lost.
     pub(crate) id: Mutex<NodeId>,
     pub(super) known_users: Mutex<HashSet<UserName>>,

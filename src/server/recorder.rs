@@ -246,6 +246,14 @@ impl Recorder {
         }
     }
 
+    /// The top of a log, as the archive has it.
+    pub(crate) async fn tail(
+        &self,
+        conversation: &ConversationId,
+    ) -> Result<Option<Tail>, BackendError> {
+        self.archive.0.tail(conversation).await
+    }
+
     /// Appends every part's drafts; each ends with a result for each draft.
     pub(crate) async fn append(&self, parts: &mut [Part]) {
         let deadline = clock::now() + APPEND_DEADLINE;

@@ -70,7 +70,8 @@ impl Outbound {
     /// the page size, so they don't count against the queue's bounds.
     pub(crate) fn push_reply(&self, frame: Utf8Bytes) {
         let mut queue = lock(&self.queue);
-        if queue.closing.is_none() {
+        // A connection that is about to be closed still gives its answers.
+        if queue.closing != Some(SLOW_CONSUMER) {
             queue.bytes += frame.len();
             queue.frames.push_back(frame);
             drop(queue);

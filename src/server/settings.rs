@@ -143,6 +143,14 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Time to log in. Where no password is asked, a person types the name after connecting.
+    pub(crate) fn login_timeout(&self) -> Duration {
+        match self.auth_mode {
+            AuthMode::Password => self.login_timeout,
+            AuthMode::Open => self.login_timeout.max(OPEN_LOGIN_TIMEOUT),
+        }
+    }
+
     /// The defaults for a server of that name.
     pub fn new(name: impl Into<String>, cluster_key: ClusterKey) -> Self {
         Self {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use unicode_segmentation::{GraphemeCursor, UnicodeSegmentation};
 
 use super::MASK;
-use super::fold::{Folded, is_cjk, is_word_char};
+use super::fold::{Folded, is_cjk, is_dropped, is_word_char};
 use super::leet::{self, LeetIndex};
 use super::list::{self, FilterError, Term};
 use matcher::Matcher;
@@ -56,7 +56,7 @@ pub struct WordFilter {
     leet: LeetIndex,
 }
 
-/// A term found: its bytes in the original, on grapheme boundaries.
+/// A term found: its bytes in the original.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Found {
     start: usize,
@@ -185,7 +185,7 @@ impl WordFilter {
             self.leet.find(&chars, |hit| {
                 let start = sources[hit.range.start].start;
                 let end = sources[hit.range.end - 1].end;
-                let range = to_graphemes(text, start..end);
+                let range = with_marks(text, start..end);
                 hits.push(Found {
                     start: range.start,
                     end: range.end,
@@ -317,28 +317,19 @@ fn merge(found: &[Found]) -> Vec<Range<usize>> {
     merged
 }
 
-/// The least range of whole graphemes around a range.
-fn to_graphemes(text: &str, range: Range<usize>) -> Range<usize> {
-    if text.is_ascii() {
-        return range;
+/// The range with the marks and invisible characters that belong to its last character.
+/// Nothing that counts in the folded text is taken in: the neighbors of a hit must look the
+/// same before and after masking.
+fn with_marks(text: &str, range: Range<usize>) -> Range<usize> {
+    let mut end = range.end;
+    for c in text[range.end..].chars() {
+        let mut cursor = GraphemeCursor::new(end, text.len(), true);
+        if !is_dropped(c) || cursor.is_boundary(text, 0).unwrap_or(true) {
+            break;
+        }
+        end += c.len_utf8();
     }
-    let boundary = |at: usize| {
-        let mut cursor = GraphemeCursor::new(at, text.len(), true);
-        (cursor.is_boundary(text, 0).unwrap_or(true), cursor)
-    };
-    let (is_start, mut before) = boundary(range.start);
-    let start = if is_start {
-        None
-    } else {
-        before.prev_boundary(text, 0).ok().flatten()
-    };
-    let (is_end, mut after) = boundary(range.end);
-    let end = if is_end {
-        None
-    } else {
-        after.next_boundary(text, 0).ok().flatten()
-    };
-    start.unwrap_or(range.start)..end.unwrap_or(range.end)
+    range.start..end
 }
 
 #[cfg(test)]

@@ -25,6 +25,11 @@ fn is_noise_mark(c: char) -> bool {
         | 0x20D0..=0x20FF | 0xFE20..=0xFE2F)
 }
 
+/// Whether folding leaves a character out.
+pub(super) fn is_dropped(c: char) -> bool {
+    is_invisible(c) || is_noise_mark(c)
+}
+
 /// Han characters.
 pub(super) fn is_han(c: char) -> bool {
     matches!(u32::from(c),
@@ -37,7 +42,8 @@ pub(super) fn is_han(c: char) -> bool {
 pub(super) fn is_cjk(c: char) -> bool {
     is_han(c)
         || matches!(u32::from(c),
-            0x1100..=0x11FF | 0x3041..=0x309F | 0x30A1..=0x30FA | 0x30FC..=0x30FF | 0x3105..=0x318E | 0x31F0..=0x31FF
+            0x1100..=0x11FF | 0x3041..=0x309F | 0x30A1..=0x30FA | 0x30FC..=0x30FF
+            | 0x3105..=0x318E | 0x31F0..=0x31FF
             | 0xAC00..=0xD7FB)
 }
 
@@ -131,7 +137,7 @@ impl<'t> Folded<'t> {
         if c.is_ascii() {
             return self.push_folded(c.to_ascii_lowercase(), &source);
         }
-        if is_invisible(c) || is_noise_mark(c) {
+        if is_dropped(c) {
             return;
         }
         if is_cjk(c) && (c as u32) < 0xF900 {
@@ -159,7 +165,7 @@ struct Parts {
 
 impl Parts {
     fn add(&mut self, part: char) {
-        if is_invisible(part) || is_noise_mark(part) {
+        if is_dropped(part) {
             return;
         }
         for lower in part.to_lowercase().filter(|&c| !is_noise_mark(c)) {

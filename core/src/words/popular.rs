@@ -120,7 +120,7 @@ fn counted(word: &str, stop: &StopWords) -> Option<String> {
     let first = chars.next()?;
     let is_single = chars.next().is_none();
     let is_too_long = word.chars().nth(WORD_CHARS_MAX).is_some();
-    let is_word = word.contains(char::is_alphabetic);
+    let is_word = word.contains(char::is_alphabetic) && !word.contains(MASK);
     if !is_word || is_too_long || (is_single && !is_cjk(first)) || stop.contains(word) {
         return None;
     }

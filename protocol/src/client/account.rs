@@ -161,11 +161,14 @@ impl Command for Login {
         let resume_token = fields
             .text_opt("resumeToken", 1..=TOKEN_BYTES_MAX)?
             .map(Secret);
-        let username = if resume_token.is_some() {
-            fields.user_opt("username")?
+        let raw = if resume_token.is_some() {
+            fields.text_opt("username", 0..=usize::MAX)?
         } else {
-            Some(fields.user("username")?)
+            Some(fields.text("username", 0..=usize::MAX)?)
         };
+        // What can't be a name is nobody's: a wrong login like any other, which the ancestor's
+        // client answers by asking again.
+        let username = raw.and_then(|raw| UserName::parse(raw.trim()).ok());
         let password = fields
             .text_opt("password", 0..=PASSWORD_CHARS_MAX)?
             .map(Secret);

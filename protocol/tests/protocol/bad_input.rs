@@ -385,10 +385,14 @@ fn names_that_deceive_are_refused_with_the_reason() {
         (long.as_str(), "invalid_name:too_long"),
     ];
     for (name, ext) in rows {
+        // A login under such a name is a wrong login, not a malformed frame.
+        let login = json!({"action": "login", "data": {"username": name}}).to_string();
+        let command = decode_request(&login).expect("a login").command;
+        assert_eq!(command, ClientCommand::Login(Login::default()));
         for (action, field) in [
             ("joinRoom", "roomName"),
             ("userInfo", "username"),
-            ("login", "username"),
+            ("register", "username"),
         ] {
             let mut data = json!({});
             data[field] = json!(name);

@@ -56,7 +56,7 @@ fn told_limits(settings: &Settings) -> Limits {
         rooms_per_user_max: limits::ROOMS_PER_USER_MAX as u64,
         in_flight_max: settings.in_flight_max as u64,
         password_chars_min: limits::PASSWORD_CHARS_MIN as u64,
-        login_timeout_ms: settings.login_timeout.as_millis() as u64,
+        login_timeout_ms: settings.login_timeout().as_millis() as u64,
     }
 }
 

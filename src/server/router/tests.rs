@@ -86,9 +86,9 @@ impl Fixture {
 
     fn bind(&self, name: &str) {
         let session = LocalSession {
+            login_at_ms: 0,
             id: SessionId(name.into()),
             connection: ConnectionId(1),
-            login_at_ms: 1,
             outbound: Arc::new(Outbound::new(1_000, 10)),
         };
         self.sessions.bind(user(name), session);

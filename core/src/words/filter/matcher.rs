@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use aho_corasick::{AhoCorasick, AhoCorasickBuilder, MatchKind};
 
-use super::{Found, to_graphemes};
+use super::{Found, with_marks};
 use crate::words::fold::{Folded, is_cjk, is_word_char};
 use crate::words::list::{FilterError, Term};
 
@@ -62,7 +62,7 @@ impl Matcher {
 }
 
 fn found_at(text: &str, folded: &Folded<'_>, range: Range<usize>, term: usize) -> Found {
-    let range = to_graphemes(text, folded.source(range));
+    let range = with_marks(text, folded.source(range));
     Found {
         start: range.start,
         end: range.end,
@@ -70,11 +70,12 @@ fn found_at(text: &str, folded: &Folded<'_>, range: Range<usize>, term: usize) -
     }
 }
 
-/// Whether no word goes on at either end of the range. A CJK character there needs no end.
+/// Whether no word goes on at either end of the range. A CJK character or a symbol there
+/// needs no end.
 fn is_whole(text: &str, range: &Range<usize>) -> bool {
     let inside = &text[range.clone()];
     let goes_on = |edge: Option<char>, beyond: Option<char>| {
-        !edge.is_some_and(is_cjk) && beyond.is_some_and(is_word_char)
+        edge.is_some_and(is_word_char) && beyond.is_some_and(is_word_char)
     };
     !goes_on(
         inside.chars().next(),

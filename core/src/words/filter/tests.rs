@@ -83,6 +83,12 @@ fn marks_that_end_a_clause_keep_cjk_terms_apart() {
 }
 
 #[test]
+fn what_is_attached_to_a_hit_and_counts_as_a_letter_stays() {
+    assert_eq!(filter().mask("傻逼\u{93E}bitch傻逼"), "**\u{93E}bitch**");
+    assert_eq!(filter_of(&["@zz", "bad"], &[]).mask("bad@zz"), "******");
+}
+
+#[test]
 fn nothing_is_copied_when_nothing_hits() {
     for text in ["", "hello 123 w0rld!", "你好，世界", "naïve ﬁne 🎉"] {
         assert!(matches!(filter().mask(text), Cow::Borrowed(_)), "{text}");
@@ -141,6 +147,8 @@ fn hostile() -> impl Strategy<Value = String> {
         "ｶﾞ",
         "한",
         "ा",
+        "\u{E33}",
+        "\u{D4E}",
         "İ",
         "٠",
         "nmsl",

@@ -16,7 +16,7 @@ fn check(text: &str, expected: &[&str]) {
 /// Pitfall 95.
 #[test]
 fn pitfall_95_english() {
-    check("Hello, world, WORLD, world!", &["world", "world", "world"]);
+    check("The world, WORLD, world!", &["world", "world", "world"]);
     check(
         "The deploy's green; I don't think we'll roll back.",
         &["deploy", "green", "roll"],

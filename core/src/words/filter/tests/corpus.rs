@@ -117,3 +117,11 @@ fn every_builtin_term_is_masked_unless_allowed() {
         assert_eq!(filter().mask(&term.raw), term.raw);
     }
 }
+
+/// Ecosystem, finding 11: what is not masked keeps its diacritics and its emoji.
+#[test]
+fn finding_11_the_rest_of_a_masked_text_is_byte_for_byte_the_same() {
+    let text = "Zoë is naïve, cafe\u{301} crème 🎉 ｏｋ, fück, ﬁne\u{200B} 你好！";
+    let masked = "Zoë is naïve, cafe\u{301} crème 🎉 ｏｋ, ****, ﬁne\u{200B} 你好！";
+    assert_eq!(filter().mask(text), masked);
+}
