@@ -88,7 +88,6 @@ impl Fixture {
         let session = LocalSession {
             id: SessionId(name.into()),
             connection: ConnectionId(1),
-            login_at_ms: 1,
             outbound: Arc::new(Outbound::new(1_000, 10)),
         };
         self.sessions.bind(user(name), session);
