@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use antiphon_seed::SeedOptions;
 use clap::{Args, Parser, Subcommand};
 
+use crate::terminal::ClientOptions;
+
 /// A chat cluster that you host yourself.
 #[derive(Debug, Parser)]
 #[command(
@@ -29,6 +31,8 @@ pub struct Cli {
 pub enum Command {
     /// Run a gateway and servers in this process, on embedded stores
     Up(UpArgs),
+    /// Chat, at a terminal
+    Client(ClientOptions),
     /// Stop one server of a running `antiphon up`; the others go on
     StopServer(StopServerArgs),
     /// Fill the data directory with demo users, rooms and conversations; wipes nothing

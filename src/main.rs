@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use antiphon::cli::{Cli, Command, ConfigArgs, FilterCommand, SeedArgs, StopServerArgs, UpArgs};
 use antiphon::config::{self, Config, LogFormat, LogLevel, LoginMode};
 use antiphon::up::{self, Up};
-use antiphon::{output, seeding, settings};
+use antiphon::{output, seeding, settings, terminal};
 use antiphon_core::error_chain::ErrorChain;
 use antiphon_core::words::Words;
 use antiphon_seed::Progress;
@@ -29,6 +29,7 @@ fn main() -> ExitCode {
     match cli.command {
         None => run_up(&cli.up),
         Some(Command::Up(args)) => run_up(&args),
+        Some(Command::Client(options)) => ExitCode::from(terminal::run(&options).code()),
         Some(Command::StopServer(args)) => run_stop_server(&args),
         Some(Command::Seed(args)) => run_seed(&args),
         Some(Command::Filter {

@@ -41,16 +41,16 @@ const PASSWORD_LINE_BYTES_MAX: u64 = 4 * PASSWORD_CHARS_MAX as u64 + 2;
 /// The options of `antiphon client`. What is not given is asked for.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct ClientOptions {
-    /// The gateway's address.
+    /// The gateway's address
     #[arg(long, value_name = "URL")]
     pub gateway: Option<String>,
-    /// The name to log in with.
+    /// The name to log in with
     #[arg(long, value_name = "NAME")]
     pub user: Option<String>,
-    /// Read the password from the first line of standard input; needs --user.
+    /// Read the password from the first line of standard input; needs --user
     #[arg(long, requires = "user", conflicts_with = "open")]
     pub password_stdin: bool,
-    /// Log in without a password, where the server allows it; needs --user.
+    /// Log in without a password, where the server allows it; needs --user
     #[arg(long, requires = "user")]
     pub open: bool,
 }

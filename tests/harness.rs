@@ -4,6 +4,7 @@
 pub(crate) mod client;
 pub(crate) mod cluster;
 pub(crate) mod raw;
+pub(crate) mod screen;
 pub(crate) mod wait;
 
 pub(crate) use client::{Client, PASSWORD};

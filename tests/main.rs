@@ -16,4 +16,5 @@ mod room;
 mod session;
 mod shutdown;
 mod slow_consumer;
+mod terminal;
 mod tidy;

@@ -7,6 +7,7 @@
 
 mod actor;
 mod cursor;
+mod identity;
 mod outbox;
 mod retry;
 

@@ -6,8 +6,6 @@
 
 pub mod client;
 pub mod connection;
-#[cfg(test)]
-mod fake_server;
 pub mod gateway;
 pub mod limits;
 
@@ -17,3 +15,6 @@ pub use client::{
 };
 pub use connection::{Closed, ConnectError, Connection, RequestError, ServerEvents};
 pub use gateway::{GatewayError, GatewayUrl};
+
+#[cfg(test)]
+mod tests;

@@ -6,9 +6,7 @@ use std::time::Duration;
 use antiphon_core::backoff::Backoff;
 use antiphon_core::clock::{self, Instant};
 use antiphon_core::shutdown::Shutdown;
-use antiphon_protocol::client::{
-    Ack, Chat, Cursor, HelloReply, Login, LoginReply, Secret, Sync, SyncReply,
-};
+use antiphon_protocol::client::{Ack, Chat, Cursor, HelloReply, LoginReply, Sync, SyncReply};
 use antiphon_protocol::limits::SYNC_CURSORS_MAX;
 use antiphon_protocol::message::{Notice, RoomEvent, RoomEventKind, ServerEvent};
 use antiphon_protocol::{ClientId, ErrorBody, UserName};
@@ -19,9 +17,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tracing::debug;
 
 use super::cursor::{Cursors, Output};
+use super::identity::Identity;
 use super::outbox::{Attempt, Outbox, Outcome};
-use super::retry::{Means, NextStep, Wait, after_failure};
-use super::{Builder, Credentials, DisconnectReason, Event, Order, SendError, StopReason};
+use super::retry::{NextStep, Wait, after_failure};
+use super::{Builder, DisconnectReason, Event, Order, SendError, StopReason};
 use crate::connection::{Closed, Connection, RequestError, ServerEvents};
 use crate::gateway::{self, GatewayUrl};
 use crate::limits::{BACKOFF_BASE, BACKOFF_MAX, HINT_MAX, SYNC_LIMIT, SYNC_RETRY};
@@ -34,46 +33,6 @@ const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
 const FAR: Duration = Duration::from_secs(3_600);
 
 type SendReply = oneshot::Sender<Result<Ack, SendError>>;
-
-#[derive(Clone)]
-struct Identity {
-    token: Option<Secret>,
-    fallback: Option<(UserName, Option<Secret>)>,
-}
-
-impl Identity {
-    fn new(credentials: Credentials) -> Self {
-        let (token, fallback) = match credentials {
-            Credentials::Password(user, password) => (None, Some((user, Some(password)))),
-            Credentials::Open(user) => (None, Some((user, None))),
-            Credentials::Token(token) => (Some(token), None),
-            Credentials::TokenThen(token, user, password) => (Some(token), Some((user, password))),
-        };
-        Self { token, fallback }
-    }
-
-    fn means(&self) -> Means {
-        Means {
-            token: self.token.is_some(),
-            fallback: self.fallback.is_some(),
-        }
-    }
-
-    fn login(&self) -> Login {
-        match (&self.token, &self.fallback) {
-            (Some(token), _) => Login {
-                resume_token: Some(token.clone()),
-                ..Login::default()
-            },
-            (None, Some((user, password))) => Login {
-                username: Some(user.clone()),
-                password: password.clone(),
-                resume_token: None,
-            },
-            (None, None) => Login::default(),
-        }
-    }
-}
 
 /// A connection whose user is logged in.
 struct Up {

@@ -3,7 +3,7 @@ use antiphon_protocol::close_code;
 use serde_json::json;
 
 use super::*;
-use crate::fake_server::{FakeServer, FakeSocket, delivery, within};
+use crate::tests::fake_server::{FakeServer, FakeSocket, delivery, within};
 
 async fn open(scope: &Shutdown) -> (Connection, ServerEvents, FakeSocket) {
     let server = FakeServer::start().await;
