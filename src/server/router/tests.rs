@@ -86,6 +86,7 @@ impl Fixture {
 
     fn bind(&self, name: &str) {
         let session = LocalSession {
+            login_at_ms: 1,
             id: SessionId(name.into()),
             connection: ConnectionId(1),
             outbound: Arc::new(Outbound::new(1_000, 10)),
