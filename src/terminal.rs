@@ -18,13 +18,14 @@ use std::io::{BufRead, IsTerminal, Read};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use antiphon_client::{Client, Events, StopReason};
+use antiphon_client::{Client, Event, Events, StopReason};
 use antiphon_core::clock;
 use antiphon_core::shutdown::Shutdown;
 use antiphon_core::task::{self, TaskKind};
 use antiphon_protocol::client as wire;
 use antiphon_protocol::limits::PASSWORD_CHARS_MAX;
 use tokio::runtime::Runtime;
+use tokio::sync::oneshot;
 
 use self::chat_line::{ChatLine, Typed};
 use self::command::{CommandDispatcher, Reply, Session, lock};
@@ -130,10 +131,17 @@ fn try_run(options: &ClientOptions) -> Result<Exit, Exit> {
     let printer = output.start(line.printer());
     let questions = Box::new(questions::Asking(output.clone()));
     let style = Style::detect();
+    let (logged_in_tx, logged_in_rx) = oneshot::channel();
     let pumped = task::spawn(
         &scope,
         TaskKind::Client,
-        pump(events, Arc::clone(&view), output.clone(), style),
+        pump(
+            events,
+            Arc::clone(&view),
+            output.clone(),
+            style,
+            logged_in_tx,
+        ),
     );
     let mut session = Session {
         client,
@@ -143,7 +151,7 @@ fn try_run(options: &ClientOptions) -> Result<Exit, Exit> {
         style,
         scope: scope.clone(),
     };
-    let exit = chat(&mut session, &mut line, &runtime);
+    let exit = chat(&mut session, &mut line, &runtime, logged_in_rx);
     session.client.stop();
     runtime.block_on(async {
         // A server that doesn't answer does not hold up the user.
@@ -186,20 +194,36 @@ fn read_password() -> Result<wire::Secret, Exit> {
 }
 
 /// Shows what comes until the client has stopped.
-async fn pump(mut events: Events, view: Arc<Mutex<View>>, output: Output, style: Style) {
+async fn pump(
+    mut events: Events,
+    view: Arc<Mutex<View>>,
+    output: Output,
+    style: Style,
+    logged_in_tx: oneshot::Sender<()>,
+) {
+    let mut logged_in_tx = Some(logged_in_tx);
     while let Some(event) = events.recv().await {
         let line = lock(&view).on_event(style, &event);
         if let Some(line) = line {
             output.line(line);
         }
+        if matches!(event, Event::LoggedIn { .. }) {
+            // Whoever waited for it may have given up.
+            let _told = logged_in_tx
+                .take()
+                .map(|logged_in_tx| logged_in_tx.send(()));
+        }
     }
 }
 
-fn chat(session: &mut Session, line: &mut ChatLine, runtime: &Runtime) -> Exit {
-    let client = session.client.clone();
-    let connected = clock::timeout(SETTLE_TIMEOUT, async move { client.connected().await });
+fn chat(
+    session: &mut Session,
+    line: &mut ChatLine,
+    runtime: &Runtime,
+    logged_in_rx: oneshot::Receiver<()>,
+) -> Exit {
     // Without a connection the chat line opens all the same; it says so itself.
-    let _connected = runtime.block_on(connected);
+    let _logged_in = runtime.block_on(async { clock::timeout(SETTLE_TIMEOUT, logged_in_rx).await });
     welcome(session);
     let dispatcher = command::dispatcher();
     let mut interrupted = false;
