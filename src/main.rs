@@ -186,20 +186,23 @@ fn end_at_once() {
     std::process::exit(i32::from(FAILURE));
 }
 
-fn run_stop_server(args: &StopServerArgs) -> ExitCode {
-    let mut overrides = args.config.overrides();
-    if let (Ok(overrides), Some(dir)) = (&mut overrides, &args.data_dir) {
+/// The configuration and the data directory of a command that names one.
+fn located(args: &ConfigArgs, data_dir: Option<&Path>) -> Result<(Config, PathBuf), ExitCode> {
+    let mut overrides = args.overrides();
+    if let (Ok(overrides), Some(dir)) = (&mut overrides, data_dir) {
         overrides.push((
             "store.data_dir".to_owned(),
             dir.to_string_lossy().into_owned(),
         ));
     }
-    let config = match load_config(&args.config, overrides) {
-        Ok(config) => config,
-        Err(code) => return code,
-    };
-    let dir = match data_dir(&config) {
-        Ok(dir) => dir,
+    let config = load_config(args, overrides)?;
+    let dir = self::data_dir(&config)?;
+    Ok((config, dir))
+}
+
+fn run_stop_server(args: &StopServerArgs) -> ExitCode {
+    let (_, dir) = match located(&args.config, args.data_dir.as_deref()) {
+        Ok(located) => located,
         Err(code) => return code,
     };
     match runtime().block_on(up::stop_server(&dir, &args.name)) {
@@ -242,19 +245,8 @@ fn test_filter(args: &ConfigArgs, text: &str) -> ExitCode {
 }
 
 fn run_seed(args: &SeedArgs) -> ExitCode {
-    let mut overrides = args.config.overrides();
-    if let (Ok(overrides), Some(dir)) = (&mut overrides, &args.data_dir) {
-        overrides.push((
-            "store.data_dir".to_owned(),
-            dir.to_string_lossy().into_owned(),
-        ));
-    }
-    let config = match load_config(&args.config, overrides) {
-        Ok(config) => config,
-        Err(code) => return code,
-    };
-    let dir = match data_dir(&config) {
-        Ok(dir) => dir,
+    let (config, dir) = match located(&args.config, args.data_dir.as_deref()) {
+        Ok(located) => located,
         Err(code) => return code,
     };
     install_log(&config);

@@ -9,6 +9,9 @@ use antiphon_protocol::{ClientId, Message, UserName};
 
 use super::render::{self, Style};
 
+/// The prompt counts unread messages up to here; beyond, the number says no more.
+const PROMPT_UNREAD_MAX: u64 = 99;
+
 /// Own messages that were sent from here and may still come back.
 const OWN_MAX: usize = 512;
 /// Names kept for completion.
@@ -163,7 +166,8 @@ impl View {
         let place = place.map_or_else(|| "antiphon".to_owned(), |name| render::place_name(&name));
         match self.unread() {
             0 => format!("{place} › "),
-            unread => format!("{place} ({unread}) › "),
+            1..=PROMPT_UNREAD_MAX => format!("{place} ({}) › ", self.unread()),
+            _ => format!("{place} ({PROMPT_UNREAD_MAX}+) › "),
         }
     }
 
