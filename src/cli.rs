@@ -5,8 +5,6 @@ use std::path::PathBuf;
 use antiphon_seed::SeedOptions;
 use clap::{Args, Parser, Subcommand};
 
-use crate::terminal::ClientOptions;
-
 /// A chat cluster that you host yourself.
 #[derive(Debug, Parser)]
 #[command(
@@ -31,8 +29,8 @@ pub struct Cli {
 pub enum Command {
     /// Run a gateway and servers in this process, on embedded stores
     Up(UpArgs),
-    /// Chat, at a terminal
-    Client(ClientOptions),
+    /// Chat in the terminal
+    Client(ClientArgs),
     /// Stop one server of a running `antiphon up`; the others go on
     StopServer(StopServerArgs),
     /// Fill the data directory with demo users, rooms and conversations; wipes nothing
@@ -154,6 +152,23 @@ pub struct StopServerArgs {
     /// The configuration.
     #[command(flatten)]
     pub config: ConfigArgs,
+}
+
+/// Flags of `antiphon client`. What is not given is asked for.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ClientArgs {
+    /// Where the gateway is, e.g. http://127.0.0.1:8888
+    #[arg(long, value_name = "URL")]
+    pub gateway: Option<String>,
+    /// Log in under this name
+    #[arg(long, value_name = "NAME")]
+    pub user: Option<String>,
+    /// Read the password from the first line of standard input; empty for a server with open login
+    #[arg(long)]
+    pub password_stdin: bool,
+    /// Make the account first
+    #[arg(long)]
+    pub register: bool,
 }
 
 /// A `--set` that is not SECTION.KEY=VALUE.

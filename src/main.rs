@@ -6,7 +6,9 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use antiphon::cli::{Cli, Command, ConfigArgs, FilterCommand, SeedArgs, StopServerArgs, UpArgs};
+use antiphon::cli::{
+    Cli, ClientArgs, Command, ConfigArgs, FilterCommand, SeedArgs, StopServerArgs, UpArgs,
+};
 use antiphon::config::{self, Config, LogFormat, LogLevel, LoginMode};
 use antiphon::up::{self, Up};
 use antiphon::{output, seeding, settings, terminal};
@@ -29,7 +31,7 @@ fn main() -> ExitCode {
     match cli.command {
         None => run_up(&cli.up),
         Some(Command::Up(args)) => run_up(&args),
-        Some(Command::Client(options)) => ExitCode::from(terminal::run(&options).code()),
+        Some(Command::Client(args)) => run_client(&args),
         Some(Command::StopServer(args)) => run_stop_server(&args),
         Some(Command::Seed(args)) => run_seed(&args),
         Some(Command::Filter {
@@ -184,6 +186,13 @@ fn stop_signals() -> std::io::Result<impl Future<Output = ()>> {
 #[expect(clippy::disallowed_methods, reason = "main ends the process")]
 fn end_at_once() {
     std::process::exit(i32::from(FAILURE));
+}
+
+fn run_client(args: &ClientArgs) -> ExitCode {
+    let is_set = |name: &str| env_pairs().any(|(key, value)| key == name && !value.is_empty());
+    let is_dumb = env_pairs().any(|(key, value)| key == "TERM" && value == "dumb");
+    let color = !is_set("NO_COLOR") && !is_dumb;
+    ExitCode::from(terminal::run(&runtime(), args, color).code())
 }
 
 /// The configuration and the data directory of a command that names one.

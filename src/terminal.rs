@@ -1,83 +1,74 @@
-//! The `antiphon client` command: questions first, then a chat line that incoming messages
-//! never disturb.
+//! `antiphon client`: questions first, then a chat line.
 //!
-//! Three kinds of threads: this one owns the terminal (line editor and questions, one at a
-//! time), the runtime owns the socket, and the printer thread owns the external printer.
+//! Three threads: this one owns the keyboard (inquire and rustyline, one at a time), the
+//! runtime owns the socket, the printer's thread owns the screen above the line. Everything
+//! that others wrote passes [`sanitize`] before it is shown.
 
 pub mod chat_line;
 pub mod command;
+pub mod feed;
 pub mod gate;
-pub mod output;
+pub mod login;
+pub mod printer;
 pub mod questions;
 pub mod render;
 pub mod sanitize;
-pub mod sign_in;
-pub mod view;
+pub mod session;
+pub mod state;
 
 use std::io::{BufRead, IsTerminal, Read};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use antiphon_client::{Client, Event, Events, StopReason};
-use antiphon_core::clock;
+use antiphon_client::{Client, Events, GatewayUrl, StopReason};
 use antiphon_core::shutdown::Shutdown;
-use antiphon_core::task::{self, TaskKind};
-use antiphon_protocol::client as wire;
+use antiphon_protocol::UserName;
+use antiphon_protocol::client::Secret;
 use antiphon_protocol::limits::PASSWORD_CHARS_MAX;
 use tokio::runtime::Runtime;
-use tokio::sync::oneshot;
+use tokio::sync::mpsc;
 
-use self::chat_line::{ChatLine, Typed};
-use self::command::{CommandDispatcher, Reply, Session, lock};
-use self::gate::Mode;
-use self::output::Output;
-use self::render::Style;
-use self::view::View;
+use crate::cli::ClientArgs;
+use crate::output;
+use chat_line::{ChatLine, Typed};
+use command::{Answer, Commands, TerminalCommand};
+use gate::Gate;
+use login::{Account, LoginError};
+use printer::Printer;
+use questions::{Entry, NoAnswer};
+use render::Painter;
+use session::Session;
+use state::SharedState;
 
-/// How long the first prompt waits for the connection, and leaving for the goodbye.
-const SETTLE_TIMEOUT: Duration = Duration::from_secs(3);
-/// Longest password line read from standard input, in bytes.
+/// How often names and passwords are asked for.
+const TRIES_MAX: usize = 5;
+/// Time for the goodbye.
+const STOP_GRACE: Duration = Duration::from_secs(3);
+/// Longest password line: four bytes a character, and the line's end.
 const PASSWORD_LINE_BYTES_MAX: u64 = 4 * PASSWORD_CHARS_MAX as u64 + 2;
 
-/// The options of `antiphon client`. What is not given is asked for.
-#[derive(Debug, Clone, Default, clap::Args)]
-pub struct ClientOptions {
-    /// The gateway's address
-    #[arg(long, value_name = "URL")]
-    pub gateway: Option<String>,
-    /// The name to log in with
-    #[arg(long, value_name = "NAME")]
-    pub user: Option<String>,
-    /// Read the password from the first line of standard input; needs --user
-    #[arg(long, requires = "user", conflicts_with = "open")]
-    pub password_stdin: bool,
-    /// Log in without a password, where the server allows it; needs --user
-    #[arg(long, requires = "user")]
-    pub open: bool,
-}
-
-/// How the command ended.
+/// How the command ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// As the user wished.
-    Ok,
-    /// Something failed.
+    /// The user left.
+    Done,
+    /// Something went wrong.
     Failure,
-    /// Not called as it must be.
+    /// The flags don't do.
     Usage,
-    /// The name or the password is wrong.
+    /// Name or password are not right.
     Credentials,
-    /// No gateway or no server.
+    /// No way to a server.
     Unreachable,
-    /// By Ctrl+C.
+    /// Ctrl+C.
     Interrupted,
 }
 
 impl Exit {
-    /// The process's exit status.
+    /// The process's exit code.
     pub fn code(self) -> u8 {
         match self {
-            Self::Ok => 0,
+            Self::Done => 0,
             Self::Failure => 1,
             Self::Usage => 2,
             Self::Credentials => 3,
@@ -87,223 +78,286 @@ impl Exit {
     }
 }
 
-impl From<&StopReason> for Exit {
-    fn from(reason: &StopReason) -> Self {
-        match reason {
-            StopReason::Asked => Self::Ok,
-            StopReason::Credentials(_) => Self::Credentials,
-            StopReason::Closed(_) | StopReason::Refused(_) => Self::Failure,
-        }
+fn end(exit: Exit, words: &str) -> Exit {
+    output::error_line(&format!("antiphon client: {words}"));
+    exit
+}
+
+fn no_answer(reason: &NoAnswer) -> Exit {
+    match reason {
+        NoAnswer::Cancelled | NoAnswer::Interrupted => Exit::Interrupted,
+        NoAnswer::Broken(why) => end(Exit::Failure, why),
     }
 }
 
-/// Runs the client to its end. It blocks and has a runtime of its own: not to be called from
-/// within another.
-pub fn run(options: &ClientOptions) -> Exit {
-    match try_run(options) {
-        Ok(exit) | Err(exit) => exit,
+/// Runs the client; `color` says whether the user wants colors.
+pub fn run(runtime: &Runtime, args: &ClientArgs, color: bool) -> Exit {
+    let stdin_is_terminal = std::io::stdin().is_terminal();
+    if !std::io::stdout().is_terminal() || !(stdin_is_terminal || args.password_stdin) {
+        return end(
+            Exit::Usage,
+            "the chat needs a terminal on standard input and output; only the password may come \
+             from elsewhere: --gateway URL --user NAME --password-stdin",
+        );
     }
-}
-
-fn try_run(options: &ClientOptions) -> Result<Exit, Exit> {
-    let typed = options.password_stdin || std::io::stdin().is_terminal();
-    if !typed || !std::io::stdout().is_terminal() {
-        return Err(no_terminal());
+    if args.password_stdin && args.user.is_none() {
+        return end(Exit::Usage, "--password-stdin needs --user NAME, too");
     }
-    let stdin_password = if options.password_stdin {
-        Some(read_password()?)
-    } else {
-        None
-    };
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .map_err(|error| failure("no runtime", &error))?;
-    let (gateway, user, credentials) = questions::interview(options, stdin_password, &runtime)?;
+    // Tasks are spawned from this thread, too.
     let _entered = runtime.enter();
     let scope = Shutdown::new();
-    let (client, events) = Client::builder(gateway, credentials).start(&scope);
-    let view = Arc::new(Mutex::new(View::new(user)));
-    let mut line = ChatLine::open(Arc::clone(&view), options.password_stdin)
-        .map_err(|error| failure("the terminal cannot be used", &error))?;
-    let output = Output::default();
-    let printer = output.start(line.printer());
-    let questions = Box::new(questions::Asking(output.clone()));
-    let style = Style::detect();
-    let (logged_in_tx, logged_in_rx) = oneshot::channel();
-    let pumped = task::spawn(
-        &scope,
-        TaskKind::Client,
-        pump(
-            events,
-            Arc::clone(&view),
-            output.clone(),
-            style,
-            logged_in_tx,
-        ),
-    );
-    let mut session = Session {
-        client,
-        view,
-        output,
-        questions,
-        style,
-        scope: scope.clone(),
+    let state = SharedState::default();
+    let (client, events) = match get_in(runtime, args, &scope, &state) {
+        Ok(online) => online,
+        Err(exit) => return exit,
     };
-    let exit = chat(&mut session, &mut line, &runtime, logged_in_rx);
-    session.client.stop();
-    runtime.block_on(async {
-        // A server that doesn't answer does not hold up the user.
-        let _ended = clock::timeout(SETTLE_TIMEOUT, pumped).await;
-    });
-    scope.stop();
-    session.output.close();
-    drop(line);
-    // It has printed what there was; a panic in it was told already.
-    let _printed = printer.join();
-    Ok(exit)
-}
-
-fn no_terminal() -> Exit {
-    output::error_now(
-        "antiphon client talks with a person at a terminal; standard input and output must be one.\n\
-         Without questions: antiphon client --gateway URL --user NAME (--open | --password-stdin)",
+    let exit = chat(
+        runtime,
+        (client, events),
+        &scope,
+        state,
+        color,
+        stdin_is_terminal,
     );
-    Exit::Usage
+    scope.stop();
+    // What does not end in time ends with the process.
+    let _in_time = runtime.block_on(scope.wait(STOP_GRACE));
+    exit
 }
 
-fn failure(what: &str, error: &dyn std::error::Error) -> Exit {
-    output::error_now(&format!("{what}: {error}"));
-    Exit::Failure
+fn get_in(
+    runtime: &Runtime,
+    args: &ClientArgs,
+    scope: &Shutdown,
+    state: &SharedState,
+) -> Result<(Client, Events), Exit> {
+    let gateway = match &args.gateway {
+        Some(raw) => GatewayUrl::parse(raw)
+            .map_err(|error| end(Exit::Usage, &format!("--gateway: {error}")))?,
+        None if args.password_stdin => GatewayUrl::parse(questions::DEFAULT_GATEWAY)
+            .map_err(|error| end(Exit::Usage, &error.to_string()))?,
+        None => questions::gateway().map_err(|reason| no_answer(&reason))?,
+    };
+    for _ in 0..TRIES_MAX {
+        let account = ask_account(args)?;
+        match runtime.block_on(login::log_in(&gateway, &account, scope, state)) {
+            Ok(online) => return Ok(online),
+            Err(LoginError::Credentials(why)) if args.password_stdin => {
+                return Err(end(Exit::Credentials, &why));
+            }
+            Err(LoginError::Credentials(why)) => output::error_line(&format!("{why}; once more:")),
+            Err(LoginError::Unreachable(why)) => return Err(end(Exit::Unreachable, &why)),
+            Err(LoginError::Refused(why)) => return Err(end(Exit::Failure, &why)),
+        }
+    }
+    Err(end(Exit::Credentials, "too many tries"))
 }
 
-fn read_password() -> Result<wire::Secret, Exit> {
+fn ask_account(args: &ClientArgs) -> Result<Account, Exit> {
+    let asked = |reason: NoAnswer| no_answer(&reason);
+    let register = if args.register {
+        true
+    } else if args.user.is_some() {
+        false
+    } else {
+        questions::entry().map_err(asked)? == Entry::Register
+    };
+    let user = match &args.user {
+        Some(raw) => {
+            UserName::parse(raw).map_err(|error| end(Exit::Usage, &format!("--user: {error}")))?
+        }
+        None => questions::name().map_err(asked)?,
+    };
+    let password = if args.password_stdin {
+        password_line()?
+    } else if register {
+        Some(questions::new_password().map_err(asked)?)
+    } else {
+        questions::password().map_err(asked)?
+    };
+    Ok(Account {
+        user,
+        password,
+        register,
+    })
+}
+
+/// The first line of standard input; `None` if it is empty.
+fn password_line() -> Result<Option<Secret>, Exit> {
     let mut line = String::new();
-    let stdin = std::io::stdin().lock();
-    stdin
-        .take(PASSWORD_LINE_BYTES_MAX)
+    let mut input = std::io::stdin().lock().take(PASSWORD_LINE_BYTES_MAX);
+    input
         .read_line(&mut line)
-        .map_err(|error| failure("--password-stdin", &error))?;
+        .map_err(|error| end(Exit::Usage, &format!("--password-stdin: {error}")))?;
     let password = line.trim_end_matches(['\r', '\n']);
-    if password.is_empty() {
-        output::error_now("--password-stdin: standard input has no password");
-        return Err(Exit::Usage);
-    }
-    Ok(wire::Secret(password.to_owned()))
-}
-
-/// Shows what comes until the client has stopped.
-async fn pump(
-    mut events: Events,
-    view: Arc<Mutex<View>>,
-    output: Output,
-    style: Style,
-    logged_in_tx: oneshot::Sender<()>,
-) {
-    let mut logged_in_tx = Some(logged_in_tx);
-    while let Some(event) = events.recv().await {
-        let line = lock(&view).on_event(style, &event);
-        if let Some(line) = line {
-            output.line(line);
-        }
-        if matches!(event, Event::LoggedIn { .. }) {
-            // Whoever waited for it may have given up.
-            let _told = logged_in_tx
-                .take()
-                .map(|logged_in_tx| logged_in_tx.send(()));
-        }
-    }
+    Ok(Some(Secret(password.to_owned())).filter(|password| !password.0.is_empty()))
 }
 
 fn chat(
-    session: &mut Session,
-    line: &mut ChatLine,
     runtime: &Runtime,
-    logged_in_rx: oneshot::Receiver<()>,
+    (client, events): (Client, Events),
+    scope: &Shutdown,
+    state: SharedState,
+    color: bool,
+    stdin_is_terminal: bool,
 ) -> Exit {
-    // Without a connection the chat line opens all the same; it says so itself.
-    let _logged_in = runtime.block_on(async { clock::timeout(SETTLE_TIMEOUT, logged_in_rx).await });
-    welcome(session);
-    let dispatcher = command::dispatcher();
-    let mut interrupted = false;
-    loop {
-        if let Some(reason) = &session.view().stopped {
-            return Exit::from(reason);
-        }
-        let prompt = session.view().prompt();
-        session.output.set(Mode::Editing);
-        let typed = line.read(&prompt);
-        session.output.set(Mode::Idle);
-        match typed {
-            Typed::End => return Exit::Ok,
-            Typed::Interrupted if interrupted => return Exit::Interrupted,
-            Typed::Interrupted => {
-                interrupted = true;
-                session
-                    .output
-                    .line(session.style.dim("— Ctrl+C once more leaves"));
-            }
-            Typed::Line(text) => {
-                interrupted = false;
-                if runtime.block_on(execute(session, &dispatcher, &text)) {
-                    return Exit::Ok;
-                }
-            }
-        }
-        session.output.settle();
-    }
+    let painter = Painter::new(color);
+    let gate = Arc::new(Gate::default());
+    let line = ChatLine::new(
+        gate.clone(),
+        state.clone(),
+        painter,
+        color,
+        stdin_is_terminal,
+    )
+    .and_then(|mut line| line.printer().map(|printer| (line, printer)));
+    let (mut line, out) = match line {
+        Ok(line) => line,
+        Err(error) => return end(Exit::Failure, &format!("the terminal: {error}")),
+    };
+    let (lines_tx, lines_rx) = mpsc::channel(session::LINES_MAX);
+    let printer = Printer {
+        out,
+        events,
+        lines_rx,
+        gate: gate.clone(),
+        state: state.clone(),
+        painter,
+    };
+    let handle = runtime.handle().clone();
+    let printing = std::thread::Builder::new()
+        .name("printer".to_owned())
+        .spawn(move || printer.run(&handle));
+    let printing = match printing {
+        Ok(printing) => printing,
+        Err(error) => return end(Exit::Failure, &format!("no thread for the screen: {error}")),
+    };
+    let mut session = Session {
+        client,
+        state,
+        painter,
+        gate,
+        lines_tx,
+        scope: scope.clone(),
+    };
+    welcome(&session);
+    let exit = read_lines(runtime, &mut line, &mut session);
+    runtime.block_on(session.tell_read());
+    session.client.stop();
+    // Its panic was printed already.
+    let _joined = printing.join();
+    session
+        .gate
+        .drain()
+        .iter()
+        .for_each(|line| output::line(line));
+    exit
 }
 
 fn welcome(session: &Session) {
-    let (rooms, unread) = {
-        let view = session.view();
-        let rooms: Vec<_> = view.rooms().iter().map(|room| format!("#{room}")).collect();
-        (rooms.join(", "), view.unread())
-    };
-    if !rooms.is_empty() {
-        session.output.line(
-            session
-                .style
-                .dim(&format!("— your rooms: {rooms}; {unread} unread")),
-        );
+    let state = session.state.lock();
+    let painter = session.painter;
+    output::line(&format!(
+        "{} {} {}",
+        painter.dim("— you are"),
+        painter.name(&state.me),
+        painter.dim(&format!("on {}; /help lists the commands", state.server))
+    ));
+    if state.rooms.is_empty() {
+        output::line(&painter.dim("— you are in no room yet: /join shows them"));
+    } else {
+        let rooms: Vec<String> = state
+            .rooms
+            .iter()
+            .map(|room| format!("#{}", sanitize::line(room)))
+            .collect();
+        output::line(&painter.dim(&format!(
+            "— your rooms: {}; /join ROOM goes there",
+            rooms.join(", ")
+        )));
     }
-    session.output.line(
-        session
-            .style
-            .dim("— /join a room, /msg somebody, /help for more"),
-    );
 }
 
-/// Carries out one line. True if the user leaves.
-async fn execute(session: &mut Session, dispatcher: &CommandDispatcher, text: &str) -> bool {
-    let answer = match command::parse(text) {
-        Ok(None) => Ok(Reply::Lines(Vec::new())),
-        Ok(Some(command)) => dispatcher.dispatch(session, command).await,
-        Err(failure) => Err(failure),
-    };
-    mark_read(session);
-    match answer {
-        Ok(Reply::Leave) => return true,
-        Ok(Reply::Lines(lines)) => lines.into_iter().for_each(|line| session.output.line(line)),
-        Err(failure) => session.output.line(failure.line(session.style)),
+fn read_lines(runtime: &Runtime, line: &mut ChatLine, session: &mut Session) -> Exit {
+    let commands = command::commands();
+    let mut interrupted_before = false;
+    loop {
+        let (prompt, stopped) = {
+            let state = session.state.lock();
+            (state.prompt(), state.stopped.clone())
+        };
+        if let Some(reason) = stopped {
+            return stopped_exit(&reason);
+        }
+        session.tell_read_soon();
+        match line.read(&prompt) {
+            Typed::Line { text, erasable } => {
+                interrupted_before = false;
+                if take_line(runtime, &commands, line, session, &text, erasable) {
+                    return Exit::Done;
+                }
+            }
+            Typed::Interrupted if interrupted_before => return Exit::Interrupted,
+            Typed::Interrupted => {
+                interrupted_before = true;
+                output::line(&session.painter.dim("— Ctrl+C once more to leave, or /quit"));
+            }
+            Typed::End => return Exit::Done,
+            Typed::Broken(why) => return end(Exit::Failure, &format!("the terminal: {why}")),
+        }
     }
-    false
 }
 
-/// Whoever types has seen what stands above.
-fn mark_read(session: &Session) {
-    if !session.client.is_connected() {
-        return;
-    }
-    if let Some((conversation, seq)) = session.view().take_read() {
-        let client = session.client.clone();
-        let _task = task::spawn(&session.scope, TaskKind::Client, async move {
-            // The next line tries again with a higher sequence.
-            client
-                .request(wire::Read { conversation, seq })
-                .await
-                .is_ok()
-        });
+fn stopped_exit(reason: &StopReason) -> Exit {
+    match reason {
+        StopReason::Asked => Exit::Done,
+        StopReason::Credentials(_) => Exit::Credentials,
+        StopReason::Closed(_) | StopReason::Refused(_) => Exit::Failure,
     }
 }
+
+/// Does what a line says; true if it says to leave.
+fn take_line(
+    runtime: &Runtime,
+    commands: &Commands,
+    line: &mut ChatLine,
+    session: &mut Session,
+    text: &str,
+    erasable: bool,
+) -> bool {
+    let trimmed = text.trim();
+    if trimmed.is_empty() {
+        if erasable {
+            line.erase(text);
+        }
+        return false;
+    }
+    let command = match command::parse(trimmed) {
+        Ok(command) => command,
+        Err(error) => {
+            output::line(&session.painter.command_error(&error));
+            return false;
+        }
+    };
+    // A message appears in its place among the others once it is stored. If something was
+    // printed at the very moment of Enter, what was typed can't be taken back: it stays too.
+    if erasable && becomes_message(&command, session) {
+        line.erase(text);
+    }
+    // The chain turns errors into answers.
+    let answer = runtime.block_on(commands.dispatch(session, command));
+    let answer = answer.unwrap_or_else(|error| Answer::line(session.painter.command_error(&error)));
+    answer.lines.iter().for_each(|line| output::line(line));
+    answer.quit
+}
+
+fn becomes_message(command: &TerminalCommand, session: &Session) -> bool {
+    if let TerminalCommand::Msg(msg) = command {
+        return msg.text.is_some();
+    }
+    let here = matches!(command, TerminalCommand::Say(_)) && session.state.lock().current.is_some();
+    here || matches!(command, TerminalCommand::ChatTo(_))
+}
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,7 @@
 pub(crate) mod client;
 pub(crate) mod cluster;
 pub(crate) mod raw;
-pub(crate) mod screen;
+pub(crate) mod terminal;
 pub(crate) mod wait;
 
 pub(crate) use client::{Client, PASSWORD};

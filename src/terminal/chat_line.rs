@@ -1,60 +1,120 @@
-//! The chat line: rustyline with completion of commands, users and rooms from what is known
-//! already, never by a round trip.
+//! The chat line, with rustyline: reading, completing, and what becomes of a typed line.
+//!
+//! A line that becomes a message is taken off the screen as soon as it is entered; the message
+//! appears in its place in the order, like everybody's. So the gate is opened when the editor
+//! has drawn its prompt, and shut by the editor's own thread when Enter is pressed: between
+//! that and the erasing nothing can be written.
 
-use std::sync::{Arc, Mutex};
+mod complete;
 
-use rustyline::completion::{Completer, Pair};
-use rustyline::config::{Behavior, Config};
+use std::borrow::Cow;
+use std::cell::Cell;
+use std::sync::Arc;
+
+use rustyline::completion::Completer;
 use rustyline::error::ReadlineError;
-use rustyline::history::MemHistory;
-use rustyline::{
-    CompletionType, Context, Editor, ExternalPrinter, Helper, Highlighter, Hinter, Validator,
-};
+use rustyline::highlight::Highlighter;
+use rustyline::hint::Hinter;
+use rustyline::history::DefaultHistory;
+use rustyline::validate::{ValidationContext, ValidationResult, Validator};
+use rustyline::{Behavior, ColorMode, CompletionType, Config, Context, Editor, Helper};
 
-use super::command::{SPECS, lock};
-use super::view::View;
+use super::gate::{Gate, Mode};
+use super::render::{self, Painter};
+use super::state::SharedState;
+use crate::output;
 
-/// Lines kept for the Up key.
-const HISTORY_MAX: usize = 500;
-/// Candidates of one completion.
-const CANDIDATES_MAX: usize = 50;
+/// Lines that can be called back with the arrow keys.
+const HISTORY_MAX: usize = 200;
+/// A screen that does not tell its width.
+const COLUMNS_DEFAULT: usize = 80;
 
-/// What the user did.
+/// What was typed.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Typed {
-    /// A line, which may hold newlines of a paste.
-    Line(String),
+    /// A line.
+    Line {
+        /// As typed.
+        text: String,
+        /// Nothing was written since, so that it can be taken off the screen.
+        erasable: bool,
+    },
     /// Ctrl+C.
     Interrupted,
-    /// Ctrl+D, or the terminal is gone.
+    /// Ctrl+D, or the terminal has gone.
     End,
+    /// The terminal does not work.
+    Broken(String),
 }
 
-#[derive(Helper, Highlighter, Hinter, Validator)]
-struct ChatHelper {
-    view: Arc<Mutex<View>>,
+struct LineHelper {
+    gate: Arc<Gate>,
+    state: SharedState,
+    painter: Painter,
+    /// The prompt is about to be drawn.
+    armed: Cell<bool>,
+    /// Nothing was on its way to the screen when Enter was pressed.
+    quiet: Cell<bool>,
 }
 
-impl Completer for ChatHelper {
-    type Candidate = Pair;
+impl Helper for LineHelper {}
+
+impl Hinter for LineHelper {
+    type Hint = String;
+
+    /// Called before the line is drawn for the first time, the terminal being in raw mode: from
+    /// now on the editor prints what is handed to it.
+    fn hint(&self, _line: &str, _at: usize, _context: &Context<'_>) -> Option<String> {
+        if self.armed.replace(false) {
+            self.gate.open();
+        }
+        None
+    }
+}
+
+impl Validator for LineHelper {
+    fn validate(
+        &self,
+        _context: &mut ValidationContext<'_>,
+    ) -> rustyline::Result<ValidationResult> {
+        self.quiet.set(self.gate.shut(Mode::Idle));
+        Ok(ValidationResult::Valid(None))
+    }
+}
+
+impl Highlighter for LineHelper {
+    fn highlight_prompt<'b, 's: 'b, 'p: 'b>(
+        &'s self,
+        prompt: &'p str,
+        default: bool,
+    ) -> Cow<'b, str> {
+        if default {
+            Cow::Owned(self.painter.bold(prompt))
+        } else {
+            Cow::Borrowed(prompt)
+        }
+    }
+}
+
+impl Completer for LineHelper {
+    type Candidate = String;
 
     fn complete(
         &self,
         line: &str,
         at: usize,
-        _: &Context<'_>,
-    ) -> rustyline::Result<(usize, Vec<Pair>)> {
-        let (start, words) = complete(&lock(&self.view), &line[..at]);
-        let pair = |word: String| Pair {
-            display: word.clone(),
-            replacement: word,
-        };
-        Ok((start, words.into_iter().map(pair).collect()))
+        _context: &Context<'_>,
+    ) -> rustyline::Result<(usize, Vec<String>)> {
+        Ok(complete::candidates(line, at, &self.state.lock()))
     }
 }
 
-/// The editor; it owns the terminal while it reads.
-pub struct ChatLine(Editor<ChatHelper, MemHistory>);
+/// The line editor.
+pub struct ChatLine {
+    editor: Editor<LineHelper, DefaultHistory>,
+    gate: Arc<Gate>,
+    last_prompt: String,
+}
 
 impl std::fmt::Debug for ChatLine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -63,89 +123,77 @@ impl std::fmt::Debug for ChatLine {
 }
 
 impl ChatLine {
-    /// Opens the editor; `own_terminal` if standard input is not the terminal.
-    pub fn open(view: Arc<Mutex<View>>, own_terminal: bool) -> rustyline::Result<Self> {
-        let behavior = if own_terminal {
-            Behavior::PreferTerm
-        } else {
-            Behavior::Stdio
-        };
+    /// Takes the terminal, and not standard input if that is something else.
+    pub fn new(
+        gate: Arc<Gate>,
+        state: SharedState,
+        painter: Painter,
+        color: bool,
+        stdin_is_terminal: bool,
+    ) -> rustyline::Result<Self> {
         let config = Config::builder()
-            .behavior(behavior)
-            .bracketed_paste(true)
-            .completion_type(CompletionType::List)
             .max_history_size(HISTORY_MAX)?
+            .auto_add_history(true)
+            .completion_type(CompletionType::List)
+            .color_mode(if color {
+                ColorMode::Enabled
+            } else {
+                ColorMode::Disabled
+            })
+            .behavior(if stdin_is_terminal {
+                Behavior::Stdio
+            } else {
+                Behavior::PreferTerm
+            })
             .build();
-        let mut editor = Editor::with_history(config.clone(), MemHistory::with_config(&config))?;
-        editor.set_helper(Some(ChatHelper { view }));
-        Ok(Self(editor))
+        let mut editor = Editor::with_config(config)?;
+        editor.set_helper(Some(LineHelper {
+            gate: gate.clone(),
+            state,
+            painter,
+            armed: Cell::new(false),
+            quiet: Cell::new(false),
+        }));
+        Ok(Self {
+            editor,
+            gate,
+            last_prompt: String::new(),
+        })
     }
 
-    /// What prints above the line.
-    pub fn printer(&mut self) -> Option<impl ExternalPrinter + Send + use<>> {
-        self.0.create_external_printer().ok()
+    /// The printer for lines above the one being typed.
+    pub fn printer(&mut self) -> rustyline::Result<impl rustyline::ExternalPrinter + Send + use<>> {
+        self.editor.create_external_printer()
     }
 
-    /// Reads a line.
+    /// Reads a line. Lines of others pass meanwhile, and no longer.
     pub fn read(&mut self, prompt: &str) -> Typed {
-        match self.0.readline(prompt) {
-            Ok(line) => {
-                if !line.trim().is_empty() {
-                    // A line that could not be kept is sent all the same.
-                    let _kept = self.0.add_history_entry(line.as_str());
-                }
-                Typed::Line(line)
-            }
+        prompt.clone_into(&mut self.last_prompt);
+        if let Some(helper) = self.editor.helper() {
+            helper.armed.set(true);
+            helper.quiet.set(false);
+        }
+        let read = self.editor.readline(prompt);
+        self.gate.shut(Mode::Idle);
+        let erasable = self
+            .editor
+            .helper()
+            .is_some_and(|helper| helper.quiet.get());
+        match read {
+            Ok(text) => Typed::Line { text, erasable },
             Err(ReadlineError::Interrupted) => Typed::Interrupted,
-            Err(_) => Typed::End,
+            Err(ReadlineError::Eof) => Typed::End,
+            Err(error) => Typed::Broken(error.to_string()),
         }
     }
-}
 
-/// Where the word begins that ends the line, and what it may become.
-fn complete(view: &View, line: &str) -> (usize, Vec<String>) {
-    let start = line.rfind(char::is_whitespace).map_or(0, |space| space + 1);
-    let word = &line[start..];
-    let mut words = line.split_whitespace();
-    let command = words
-        .next()
-        .and_then(|first| first.strip_prefix('/'))
-        .unwrap_or_default();
-    let first_argument = words
-        .next()
-        .is_none_or(|argument| argument == word && start > 0);
-    let candidates = if start == 0 && word.starts_with('/') {
-        starting(SPECS.iter().map(|spec| spec.name), "/", &word[1..])
-    } else if let Some(part) = word.strip_prefix('@') {
-        starting(view.users().iter().map(String::as_str), "@", part)
-    } else if let Some(part) = word.strip_prefix('#') {
-        starting(view.rooms().iter().map(String::as_str), "#", part)
-    } else if let Some(part) = word.strip_prefix("room:") {
-        starting(view.rooms().iter().map(String::as_str), "room:", part)
-    } else if start > 0 && first_argument {
-        match command.to_ascii_lowercase().as_str() {
-            "join" | "joinroom" | "leave" => {
-                starting(view.rooms().iter().map(String::as_str), "", word)
-            }
-            "msg" | "chat" | "stats" | "invite" | "kick" => {
-                starting(view.users().iter().map(String::as_str), "", word)
-            }
-            "help" => starting(SPECS.iter().map(|spec| spec.name), "", word),
-            _ => Vec::new(),
-        }
-    } else {
-        Vec::new()
-    };
-    (start, candidates)
+    /// Takes the line that was read last off the screen.
+    pub fn erase(&mut self, text: &str) {
+        let columns = self
+            .editor
+            .dimensions()
+            .map_or(COLUMNS_DEFAULT, |(columns, _)| usize::from(columns));
+        let rows = render::rows(&format!("{}{text}", self.last_prompt), columns);
+        output::text(&format!("\u{1b}[{rows}A\r\u{1b}[J"));
+    }
 }
-
-fn starting<'n>(names: impl Iterator<Item = &'n str>, before: &str, part: &str) -> Vec<String> {
-    let part = part.to_lowercase();
-    let fitting = names
-        .filter(|name| name.starts_with(&part))
-        .take(CANDIDATES_MAX);
-    fitting.map(|name| format!("{before}{name} ")).collect()
-}
-
-#[cfg(test)]
-mod tests;

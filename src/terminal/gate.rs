@@ -1,82 +1,123 @@
-//! What may be printed, and when: pure state, no terminal.
+//! The gate between incoming lines and the screen.
 //!
-//! While a question is open nothing is printed; lines wait in a bounded ring, and what finds
-//! no room is counted.
+//! Lines pass while a line is being edited, because the line editor prints them above it.
+//! While a question is open, or while nothing reads the keyboard, they wait in a bounded ring.
+//! What falls out of it is counted and told.
 
 use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard};
 
-/// Lines that may wait.
-pub const LINES_MAX: usize = 500;
+use tokio::sync::Notify;
 
-/// What the terminal is doing.
+/// Lines that wait while the gate is shut.
+pub const WAITING_MAX: usize = 500;
+
+/// Who has the screen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// The chat line is open; lines are printed above it.
+    /// The line editor: lines pass.
     Editing,
-    /// A question is open; nothing is printed.
+    /// A question: lines wait, and the oldest fall out.
     Asking,
-    /// Neither.
+    /// A command: lines wait, and their source waits if there are too many.
     Idle,
 }
 
-/// The lines that wait.
+#[derive(Debug)]
+struct Inner {
+    mode: Mode,
+    waiting: VecDeque<String>,
+    lost: u64,
+    printing: bool,
+}
+
+/// See the head of the file.
 #[derive(Debug)]
 pub struct Gate {
-    mode: Mode,
-    lines: VecDeque<String>,
-    dropped: u64,
+    inner: Mutex<Inner>,
+    opened: Notify,
 }
 
 impl Default for Gate {
     fn default() -> Self {
         Self {
-            mode: Mode::Idle,
-            lines: VecDeque::new(),
-            dropped: 0,
+            inner: Mutex::new(Inner {
+                mode: Mode::Idle,
+                waiting: VecDeque::new(),
+                lost: 0,
+                printing: false,
+            }),
+            opened: Notify::new(),
         }
     }
 }
 
 impl Gate {
-    /// Adds a line; the oldest one gives way.
-    pub fn push(&mut self, line: String) {
-        if self.lines.len() >= LINES_MAX {
-            self.lines.pop_front();
-            self.dropped += 1;
-        }
-        self.lines.push_back(line);
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    /// Says what the terminal does from now on.
-    pub fn set(&mut self, mode: Mode) {
-        self.mode = mode;
+    /// Lets lines pass.
+    pub fn open(&self) {
+        self.lock().mode = Mode::Editing;
+        self.opened.notify_one();
     }
 
-    /// Everything that may be printed now, each line with its end.
-    pub fn take(&mut self) -> Option<String> {
-        match self.mode {
-            Mode::Asking => None,
-            Mode::Editing | Mode::Idle => self.take_all(),
-        }
+    /// Holds lines back from now on. False if one is on its way to the screen at this moment,
+    /// so that nobody may count on what the screen shows.
+    pub fn shut(&self, mode: Mode) -> bool {
+        let mut inner = self.lock();
+        inner.mode = mode;
+        !inner.printing
     }
 
-    /// Everything, whatever the terminal does.
-    pub fn take_all(&mut self) -> Option<String> {
-        let mut text = String::new();
-        if self.dropped > 0 {
-            text = format!("… {} more, /history\n", self.dropped);
-            self.dropped = 0;
-        }
-        for line in self.lines.drain(..) {
-            text.push_str(&line);
-            text.push('\n');
-        }
-        (!text.is_empty()).then_some(text)
+    /// Resolves after the gate was opened. Cancel-safe.
+    pub async fn opened(&self) {
+        self.opened.notified().await;
     }
 
-    /// Whether nothing waits.
-    pub fn is_empty(&self) -> bool {
-        self.lines.is_empty()
+    /// Takes a line to be printed.
+    pub fn push(&self, line: String) {
+        let mut inner = self.lock();
+        if inner.waiting.len() >= WAITING_MAX && inner.mode == Mode::Asking {
+            inner.waiting.pop_front();
+            inner.lost += 1;
+        }
+        inner.waiting.push_back(line);
+    }
+
+    /// Whether the source of lines had better wait.
+    pub fn is_full(&self) -> bool {
+        let inner = self.lock();
+        inner.mode == Mode::Idle && inner.waiting.len() >= WAITING_MAX
+    }
+
+    /// The next line for the screen, if the gate is open. [`Gate::printed`] must follow.
+    pub fn take(&self) -> Option<String> {
+        let mut inner = self.lock();
+        if inner.mode != Mode::Editing {
+            return None;
+        }
+        let lost = std::mem::take(&mut inner.lost);
+        let line = if lost > 0 {
+            Some(format!("… {lost} more, /history"))
+        } else {
+            inner.waiting.pop_front()
+        };
+        inner.printing = line.is_some();
+        line
+    }
+
+    /// The line that was taken has been handed to the screen.
+    pub fn printed(&self) {
+        self.lock().printing = false;
+    }
+
+    /// Everything that still waits, whatever the mode: for the end.
+    pub fn drain(&self) -> Vec<String> {
+        self.lock().waiting.drain(..).collect()
     }
 }
 

@@ -1,56 +1,43 @@
-//! How things look: lines, colors, times. Everything that others wrote passes `sanitize`.
+//! How things look as lines: the only place that adds colors, always behind
+//! [`super::sanitize`].
 
-use antiphon_client::Event;
-use antiphon_protocol::message::{RoomEvent, RoomEventKind};
-use antiphon_protocol::{Message, UserName};
-use owo_colors::{AnsiColors, OwoColorize, Stream};
+mod duration;
 
-use super::sanitize::{sanitize, sanitize_inline};
+use antiphon_protocol::Message;
+use owo_colors::{AnsiColors, OwoColorize};
 
-const MS_PER_MINUTE: u64 = 60_000;
-const MINUTES_PER_DAY: u64 = 24 * 60;
-/// Colors of names that can be read on dark and on light ground.
-const PALETTE: [AnsiColors; 10] = [
-    AnsiColors::Red,
+use super::command::CommandError;
+use super::sanitize;
+
+pub use duration::duration;
+
+/// Colors that are readable on dark and light screens; none of them means anything.
+const PALETTE: &[AnsiColors] = &[
+    AnsiColors::Cyan,
     AnsiColors::Green,
     AnsiColors::Yellow,
     AnsiColors::Blue,
     AnsiColors::Magenta,
-    AnsiColors::Cyan,
-    AnsiColors::BrightRed,
+    AnsiColors::BrightCyan,
     AnsiColors::BrightGreen,
     AnsiColors::BrightBlue,
     AnsiColors::BrightMagenta,
 ];
+const MINUTES_A_DAY: u64 = 24 * 60;
 
-/// How lines are colored.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Style {
+/// Paints, or leaves plain.
+#[derive(Debug, Clone, Copy)]
+pub struct Painter {
     color: bool,
 }
 
-impl Style {
-    /// Colors if standard output is a terminal that has them and `NO_COLOR` is not set.
-    pub fn detect() -> Self {
-        let probe = "x"
-            .if_supports_color(Stream::Stdout, |text| text.bold())
-            .to_string();
-        Self {
-            color: probe != "x",
-        }
+impl Painter {
+    /// With or without colors.
+    pub fn new(color: bool) -> Self {
+        Self { color }
     }
 
-    /// Without colors.
-    pub fn plain() -> Self {
-        Self { color: false }
-    }
-
-    /// With colors.
-    pub fn colored() -> Self {
-        Self { color: true }
-    }
-
-    /// For what is not said by people.
+    /// Words that matter less.
     pub fn dim(self, text: &str) -> String {
         if self.color {
             text.dimmed().to_string()
@@ -59,7 +46,7 @@ impl Style {
         }
     }
 
-    /// For what must be seen.
+    /// Words that matter more.
     pub fn bold(self, text: &str) -> String {
         if self.color {
             text.bold().to_string()
@@ -68,148 +55,111 @@ impl Style {
         }
     }
 
+    /// Something went wrong.
+    pub fn error(self, text: &str) -> String {
+        if self.color {
+            text.red().to_string()
+        } else {
+            text.to_owned()
+        }
+    }
+
+    /// Why a command did nothing.
+    pub fn command_error(self, error: &CommandError) -> String {
+        let words = sanitize::line(&error.to_string());
+        if matches!(error, CommandError::Cancelled) {
+            self.dim(&format!("— {words}"))
+        } else {
+            self.error(&format!("! {words}"))
+        }
+    }
+
     /// A user's name, always in the same color.
     pub fn name(self, name: &str) -> String {
-        let name = sanitize_inline(name);
+        let name = sanitize::line(name);
         if self.color {
-            name.color(name_color(&name)).to_string()
+            let color = PALETTE[stable_hash(&name) % PALETTE.len()];
+            name.color(color).to_string()
         } else {
             name
         }
     }
+
+    /// A message as one line: time, conversation, name, text. `viewer` is who looks at it.
+    pub fn message(self, message: &Message, viewer: &str) -> String {
+        let time = self.dim(&time_of_day(message.ts));
+        let place = self.dim(&label(&message.conversation));
+        let name = self.name(message.from.as_str());
+        let text = sanitize::text(&message.message);
+        let own = message.from.as_str() == viewer;
+        if message.format == "emote" {
+            return format!("{time} {place} * {name} {text}");
+        }
+        if !own && mentions(&message.message, viewer) {
+            let mark = self.bold("»");
+            return format!("{time} {place} {name} {mark} {}", self.bold(&text));
+        }
+        format!("{time} {place} {name}  {text}")
+    }
 }
 
-/// A name's color: the same on every machine (FNV-1a).
-pub fn name_color(name: &str) -> AnsiColors {
-    let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+/// `#room` or `@user`, cleaned, of `room:NAME` or `user:NAME`.
+pub fn label(conversation: &str) -> String {
+    let clean = sanitize::line(conversation);
+    if let Some(room) = clean.strip_prefix("room:") {
+        format!("#{room}")
+    } else if let Some(user) = clean.strip_prefix("user:") {
+        format!("@{user}")
+    } else {
+        clean
+    }
+}
+
+/// `HH:MM` in UTC.
+pub fn time_of_day(unix_ms: u64) -> String {
+    let minute = unix_ms / 60_000 % MINUTES_A_DAY;
+    format!("{:02}:{:02}", minute / 60, minute % 60)
+}
+
+/// Whether `text` holds the name as a word of its own.
+pub fn mentions(text: &str, name: &str) -> bool {
+    let (text, name) = (text.to_lowercase(), name.to_lowercase());
+    if name.is_empty() {
+        return false;
+    }
+    let part_of_name = |char: char| char.is_alphanumeric() || matches!(char, '_' | '-');
+    text.match_indices(&name).any(|(at, found)| {
+        let before = text[..at].chars().next_back();
+        let behind = text[at + found.len()..].chars().next();
+        !before.is_some_and(part_of_name) && !behind.is_some_and(part_of_name)
+    })
+}
+
+/// FNV-1a: the same on every machine and in every version.
+fn stable_hash(text: &str) -> usize {
+    let hash = text.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
+        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
     });
-    PALETTE[usize::try_from(hash % PALETTE.len() as u64).unwrap_or(0)]
+    usize::try_from(hash).unwrap_or_default()
 }
 
-/// `HH:MM`, UTC.
-pub fn clock_time(unix_ms: u64) -> String {
-    let minutes = unix_ms / MS_PER_MINUTE % MINUTES_PER_DAY;
-    format!("{:02}:{:02}", minutes / 60, minutes % 60)
-}
-
-/// A length of time in its units that are not zero, like `3d 1s`. Under a second, and
-/// negative (clocks differ), is `0s`.
-pub fn duration(ms: i64) -> String {
-    let seconds = ms.max(0) / 1_000;
-    let units = [
-        (seconds / 86_400, "d"),
-        (seconds / 3_600 % 24, "h"),
-        (seconds / 60 % 60, "m"),
-        (seconds % 60, "s"),
-    ];
-    let parts = units.iter().filter(|(count, _)| *count > 0);
-    let parts: Vec<_> = parts
-        .map(|(count, unit)| format!("{count}{unit}"))
-        .collect();
-    if parts.is_empty() {
-        "0s".to_owned()
-    } else {
-        parts.join(" ")
-    }
-}
-
-/// `#room` or `@user` for a conversation's name on the wire.
-pub fn place_name(conversation: &str) -> String {
-    let name = conversation
-        .strip_prefix("room:")
-        .map(|room| format!("#{room}"));
-    let name = name.or_else(|| {
-        conversation
-            .strip_prefix("user:")
-            .map(|user| format!("@{user}"))
-    });
-    sanitize_inline(&name.unwrap_or_else(|| conversation.to_owned()))
-}
-
-/// Whether a text names the user, as a whole word.
-pub fn mentions(text: &str, user: &UserName) -> bool {
-    let part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-');
-    let words = text.split(|c: char| !part(c) && c != '.');
-    words
-        .map(|word| word.trim_matches('.'))
-        .any(|word| word.to_lowercase() == user.as_str())
-}
-
-/// A message. Its conversation is named unless it is the `current` one.
-pub fn message(style: Style, message: &Message, me: &UserName, current: Option<&str>) -> String {
-    let time = style.dim(&clock_time(message.ts));
-    let elsewhere = current != Some(message.conversation.as_str());
-    let place = place_name(&message.conversation);
-    let place = if elsewhere {
-        format!("{} ", style.dim(&place))
-    } else {
-        String::new()
-    };
-    let name = style.name(message.from.as_str());
-    let mut text = sanitize(&message.message);
-    if message.from != *me && mentions(&message.message, me) {
-        text = style.bold(&format!("» {text}"));
-    }
-    if message.format == "emote" {
-        format!("{time} {place}* {name} {text}")
-    } else {
-        format!("{time} {place}{name}: {text}")
-    }
-}
-
-/// What happened in a room; `None` for what people need not know.
-pub fn room_event(style: Style, event: &RoomEvent, me: &UserName) -> Option<String> {
-    let room = sanitize_inline(&format!("#{}", event.room_name));
-    let name = |user: &Option<UserName>| match user {
-        Some(user) if user == me => "you".to_owned(),
-        Some(user) => sanitize_inline(user.as_str()),
-        None => "somebody".to_owned(),
-    };
-    let (who, by) = (name(&event.username), name(&event.by));
-    let are = if who == "you" { "were" } else { "was" };
-    let text = match event.kind {
-        RoomEventKind::Joined => format!("{who} joined {room}"),
-        RoomEventKind::Left => format!("{who} left {room}"),
-        RoomEventKind::Kicked => format!("{who} {are} removed from {room} by {by}"),
-        RoomEventKind::Invited => format!("{by} invites you to {room}: /join {}", event.room_name),
-        RoomEventKind::Epoch => return None,
-    };
-    Some(style.dim(&format!(
-        "{} {}",
-        clock_time(event.ts),
-        sanitize_inline(&text)
-    )))
-}
-
-/// The state of the connection, one dim line each; `None` for other events.
-pub fn connection(style: Style, event: &Event) -> Option<String> {
-    let text = match event {
-        Event::Connected { server } => format!("connected to {server}"),
-        Event::LoggedIn {
-            log_replaced: true, ..
-        } => "the server's messages were replaced or restored; what follows is new".to_owned(),
-        Event::Disconnected { reason, retry_in } => {
-            format!("{reason}; reconnecting in {:.1} s", retry_in.as_secs_f32())
+/// How many rows a text takes on a screen of `columns`, the cursor being behind it.
+pub fn rows(text: &str, columns: usize) -> usize {
+    let columns = columns.max(1);
+    let (mut row, mut column) = (1, 0);
+    for char in text.chars() {
+        if char == '\n' {
+            (row, column) = (row + 1, 0);
+            continue;
         }
-        Event::Notice(notice) => notice.message.clone(),
-        Event::Gap {
-            conversation,
-            from,
-            to,
-        } => {
-            let count = to - from + 1;
-            format!(
-                "{count} older messages of {} are gone",
-                place_name(conversation)
-            )
+        let width = unicode_width::UnicodeWidthChar::width(char).unwrap_or(0);
+        if column + width > columns {
+            (row, column) = (row + 1, 0);
         }
-        Event::Stopped { reason } => format!("{reason}. Press Enter to leave."),
-        Event::LoggedIn { .. } | Event::Message(_) | Event::Presence(_) | Event::RoomEvent(_) => {
-            return None;
-        }
-    };
-    Some(style.dim(&format!("— {}", sanitize_inline(&text))))
+        column += width;
+    }
+    // The line editor moves on when the last column is taken.
+    if column >= columns { row + 1 } else { row }
 }
 
 #[cfg(test)]

@@ -1,124 +1,186 @@
-//! What others wrote, made harmless for a terminal: names, rooms, texts, topics, errors.
+//! The one function that every text of others passes before it reaches the screen: names,
+//! rooms, messages, topics, errors, server names.
 //!
-//! Control characters, whole escape sequences, bidi controls and invisible characters are
-//! dropped; a newline becomes an indented continuation, so that nobody can forge a line.
-//! Colors are added only behind this.
+//! What it gives holds no control character but line breaks that it wrote itself, no escape
+//! sequence or rest of one, nothing that turns the writing direction, and nothing invisible.
+//! Colors are added behind it, never before.
 
 use std::iter::Peekable;
 use std::str::Chars;
 
-/// What a newline in somebody's text becomes.
-pub const CONTINUATION: &str = "\n      ";
+/// What stands at the beginning of each further line of a message.
+pub const INDENT: &str = "      ";
+/// Longest text given; the longest message fits.
+pub const CHARS_MAX: usize = 16_000;
+/// Most lines given; further line breaks become spaces.
+pub const LINES_MAX: usize = 100;
 
 const ESCAPE: char = '\u{1b}';
 const BELL: char = '\u{7}';
-const STRING_TERMINATOR: char = '\u{9c}';
+const STRING_END: char = '\u{9c}';
 const ZERO_WIDTH_JOINER: char = '\u{200d}';
-const ZERO_WIDTH_NON_JOINER: char = '\u{200c}';
+const EMOJI_STYLE: char = '\u{fe0f}';
+const COMBINING_ENCLOSING_KEYCAP: char = '\u{20e3}';
 
-/// A text that may have several lines.
-pub fn sanitize(text: &str) -> String {
-    clean(text, CONTINUATION)
+/// A text of several lines: each line but the first is indented.
+pub fn text(raw: &str) -> String {
+    clean(raw, true)
 }
 
-/// A text that stays on one line: names, topics, errors.
-pub fn sanitize_inline(text: &str) -> String {
-    clean(text, " ")
+/// A text on one line: line breaks become spaces.
+pub fn line(raw: &str) -> String {
+    clean(raw, false)
 }
 
-fn clean(text: &str, newline: &str) -> String {
-    let mut clean = String::with_capacity(text.len());
-    let mut rest = text.chars().peekable();
-    let mut before = None;
-    while let Some(c) = rest.next() {
-        match c {
-            '\r' if rest.peek() == Some(&'\n') => {}
-            '\n' => clean.push_str(newline),
-            '\t' => clean.push(' '),
-            ESCAPE => skip_escape(&mut rest),
-            '\u{9b}' => skip_control_sequence(&mut rest),
-            '\u{90}' | '\u{98}' | '\u{9d}' | '\u{9e}' | '\u{9f}' => skip_string(&mut rest),
-            ZERO_WIDTH_JOINER => {
-                let inside =
-                    before.is_some_and(ends_emoji) && rest.peek().is_some_and(begins_emoji);
-                if inside {
-                    clean.push(c);
-                }
-            }
-            ZERO_WIDTH_NON_JOINER => {
-                // Persian and Indic spelling needs it; Latin look-alikes don't.
-                let letter = |c: char| !c.is_ascii() && c.is_alphabetic();
-                if before.is_some_and(letter) && rest.peek().copied().is_some_and(letter) {
-                    clean.push(c);
-                }
-            }
-            c if c.is_control() || is_invisible(c) => {}
-            c => clean.push(c),
+fn clean(raw: &str, breaks: bool) -> String {
+    let mut output = Output {
+        text: String::with_capacity(raw.len().min(CHARS_MAX)),
+        chars: 0,
+        breaks_left: if breaks { LINES_MAX - 1 } else { 0 },
+        last: None,
+    };
+    let mut chars = raw.chars().peekable();
+    while let Some(char) = chars.next() {
+        if output.chars >= CHARS_MAX {
+            output.text.push('…');
+            break;
         }
-        before = Some(c);
+        match char {
+            ESCAPE => skip_escape(&mut chars),
+            '\u{9b}' => skip_control_sequence(&mut chars),
+            '\u{90}' | '\u{98}' | '\u{9d}' | '\u{9e}' | '\u{9f}' => skip_string(&mut chars),
+            '\n' => output.line_break(),
+            '\t' => output.push(' '),
+            _ if char.is_control() => {}
+            ZERO_WIDTH_JOINER => {
+                let next_joins = chars.peek().copied().is_some_and(is_emoji);
+                if next_joins
+                    && output
+                        .last
+                        .is_some_and(|last| is_emoji(last) || last == EMOJI_STYLE)
+                {
+                    output.push(char);
+                }
+            }
+            EMOJI_STYLE => {
+                let keycap = chars.peek() == Some(&COMBINING_ENCLOSING_KEYCAP);
+                if keycap || output.last.is_some_and(is_emoji) {
+                    output.push(char);
+                }
+            }
+            _ if is_invisible(char) => {}
+            _ => output.push(char),
+        }
     }
-    clean
+    output.text
 }
 
-/// Behind an ESC: a control sequence, a string, or a short sequence.
-fn skip_escape(rest: &mut Peekable<Chars<'_>>) {
-    match rest.peek() {
+struct Output {
+    text: String,
+    chars: usize,
+    breaks_left: usize,
+    last: Option<char>,
+}
+
+impl Output {
+    fn push(&mut self, char: char) {
+        self.text.push(char);
+        self.chars += 1;
+        self.last = Some(char);
+    }
+
+    fn line_break(&mut self) {
+        match self.breaks_left.checked_sub(1) {
+            Some(left) => {
+                self.breaks_left = left;
+                self.text.push('\n');
+                self.text.push_str(INDENT);
+                self.chars += 1 + INDENT.len();
+                self.last = None;
+            }
+            None => self.push(' '),
+        }
+    }
+}
+
+/// Behind an ESC: the rest of the sequence, whatever its kind.
+fn skip_escape(chars: &mut Peekable<Chars<'_>>) {
+    match chars.peek() {
         Some('[') => {
-            rest.next();
-            skip_control_sequence(rest);
+            chars.next();
+            skip_control_sequence(chars);
         }
         Some(']' | 'P' | 'X' | '^' | '_') => {
-            rest.next();
-            skip_string(rest);
+            chars.next();
+            skip_string(chars);
         }
-        _ => {
-            while rest.next_if(|c| (' '..='/').contains(c)).is_some() {}
-            rest.next_if(|c| ('0'..='~').contains(c));
+        Some(_) | None => {
+            skip_while(chars, |char| matches!(char, ' '..='/'));
+            if chars.peek().is_some_and(|char| matches!(char, '0'..='~')) {
+                chars.next();
+            }
         }
     }
 }
 
 /// Behind a CSI: parameters, intermediates, one final.
-fn skip_control_sequence(rest: &mut Peekable<Chars<'_>>) {
-    while rest.next_if(|c| (' '..='?').contains(c)).is_some() {}
-    rest.next_if(|c| ('@'..='~').contains(c));
+fn skip_control_sequence(chars: &mut Peekable<Chars<'_>>) {
+    skip_while(chars, |char| matches!(char, '0'..='?'));
+    skip_while(chars, |char| matches!(char, ' '..='/'));
+    if chars.peek().is_some_and(|char| matches!(char, '@'..='~')) {
+        chars.next();
+    }
 }
 
-/// Behind an OSC, DCS, SOS, PM or APC: everything up to its terminator. Without one, what
-/// follows is plain text, since its introducer is gone.
-fn skip_string(rest: &mut Peekable<Chars<'_>>) {
-    let mut ahead = rest.clone();
-    while let Some(c) = ahead.next() {
-        let ended = match c {
-            BELL | STRING_TERMINATOR => true,
-            ESCAPE => ahead.next_if_eq(&'\\').is_some(),
-            _ => false,
-        };
-        if ended {
-            *rest = ahead;
-            return;
+/// Behind an OSC, DCS, APC, PM or SOS: up to its end. One that does not end takes the rest of
+/// its line with it.
+fn skip_string(chars: &mut Peekable<Chars<'_>>) {
+    while let Some(char) = chars.peek().copied() {
+        match char {
+            // The next character begins something of its own, or ends the string with `\`.
+            ESCAPE | '\n' => return,
+            BELL | STRING_END => {
+                chars.next();
+                return;
+            }
+            _ => {
+                chars.next();
+            }
         }
     }
 }
 
-fn is_invisible(c: char) -> bool {
-    matches!(c,
-        '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'   // bidi embeddings, overrides, isolates
-        | '\u{2028}' | '\u{2029}'                           // line and paragraph separators
-        | '\u{200b}' | '\u{2060}'..='\u{2064}' | '\u{feff}' // zero-width spaces and joiners
-        | '\u{206a}'..='\u{206f}' | '\u{fff9}'..='\u{fffb}' // deprecated and annotation controls
-        | '\u{e0000}'..='\u{e007f}'                         // tags: text that nobody sees
+fn skip_while(chars: &mut Peekable<Chars<'_>>, skipped: impl Fn(char) -> bool) {
+    while chars.peek().copied().is_some_and(&skipped) {
+        chars.next();
+    }
+}
+
+/// Turns the direction, breaks lines, or has no width of its own.
+pub(crate) fn is_invisible(char: char) -> bool {
+    matches!(
+        char,
+        // Directions.
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{206f}'
+        // Line and paragraph separators.
+        | '\u{2028}' | '\u{2029}'
+        // No width.
+        | '\u{ad}' | '\u{34f}' | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200d}'
+        | '\u{2060}'..='\u{2065}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
+        | '\u{e0000}'..='\u{e0fff}'
+        // Letters that show nothing.
+        | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{3164}' | '\u{ffa0}'
     )
 }
 
-fn begins_emoji(c: &char) -> bool {
-    matches!(c,
-        '\u{1f000}'..='\u{1faff}' | '\u{2190}'..='\u{21ff}' | '\u{2300}'..='\u{23ff}'
-        | '\u{2600}'..='\u{27bf}' | '\u{2b00}'..='\u{2bff}')
-}
-
-fn ends_emoji(c: char) -> bool {
-    c == '\u{fe0f}' || begins_emoji(&c)
+fn is_emoji(char: char) -> bool {
+    matches!(
+        char,
+        '\u{a9}' | '\u{ae}' | '\u{203c}' | '\u{2049}' | '\u{2122}' | '\u{2139}'
+        | '\u{2190}'..='\u{21ff}' | '\u{2300}'..='\u{23ff}' | '\u{2460}'..='\u{24ff}'
+        | '\u{25a0}'..='\u{27bf}' | '\u{2900}'..='\u{297f}' | '\u{2b00}'..='\u{2bff}'
+        | '\u{3030}' | '\u{303d}' | '\u{3297}' | '\u{3299}' | '\u{1f000}'..='\u{1faff}'
+    )
 }
 
 #[cfg(test)]

@@ -1,240 +1,244 @@
-//! The table of commands with its words, `/help` and `/quit`.
+//! `/help`: every command in groups, or one in full.
 
-use antiphon_core::dispatcher::CommandHandler;
 use async_trait::async_trait;
 
-use super::{
-    Chat, Create, Failure, Help, History, Invite, Join, Kick, Leave, Members, Msg, Online,
-    PAGE_MAX, POPULAR_MAX, Popular, Quit, Reply, Rooms, Search, Session, Stats, TerminalCommand,
-    Unread, Whoami, number_or, one_word, split_word, word_or_none,
-};
+use super::super::sanitize;
+use super::super::session::Session;
+use super::{Answer, CommandError, Execute};
 
-const HISTORY_DEFAULT: u64 = 20;
-const POPULAR_DEFAULT: u64 = 10;
-
-/// Under which heading `/help` lists a command.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Group {
-    /// Writing.
-    Talk,
-    /// Rooms.
-    Rooms,
-    /// People.
-    People,
-    /// Reading back.
-    Reading,
-    /// The client itself.
-    Client,
-}
-
-const GROUPS: [(Group, &str); 5] = [
-    (Group::Talk, "Talk"),
-    (Group::Rooms, "Rooms"),
-    (Group::People, "People"),
-    (Group::Reading, "Reading back"),
-    (Group::Client, "This client"),
-];
-
-/// A command's name, words and reader.
+/// One command as `/help` tells it.
 #[derive(Debug)]
-pub struct Spec {
-    /// Behind the slash; case does not matter.
+pub struct Topic {
+    /// The word behind the slash.
     pub name: &'static str,
-    /// Other names of it.
+    /// Other words for the same.
     pub aliases: &'static [&'static str],
-    /// Its heading.
-    pub group: Group,
     /// How it is written.
     pub usage: &'static str,
-    /// One line.
-    pub summary: &'static str,
-    /// What else is to be known.
-    pub details: &'static str,
-    /// Reads what stands behind the name; `None` if that is not right.
-    pub parse: fn(&str) -> Option<TerminalCommand>,
+    /// What it does, in a few words.
+    pub about: &'static str,
+    /// What else there is to know.
+    pub more: &'static str,
+    group: &'static str,
 }
 
-impl Spec {
-    /// The command of this name or alias.
-    pub fn find(name: &str) -> Option<&'static Self> {
-        let is = |other: &&str| other.eq_ignore_ascii_case(name);
-        SPECS
-            .iter()
-            .find(|spec| is(&spec.name) || spec.aliases.iter().any(is))
+const fn topic(
+    group: &'static str,
+    name: &'static str,
+    usage: &'static str,
+    about: &'static str,
+    more: &'static str,
+) -> Topic {
+    Topic {
+        name,
+        aliases: &[],
+        usage,
+        about,
+        more,
+        group,
     }
 }
 
-fn empty(rest: &str, command: impl Into<TerminalCommand>) -> Option<TerminalCommand> {
-    rest.is_empty().then(|| command.into())
+const fn also(mut topic: Topic, aliases: &'static [&'static str]) -> Topic {
+    topic.aliases = aliases;
+    topic
 }
 
-macro_rules! into_command {
-    ($($name:ident),*) => {
-        $(impl From<$name> for TerminalCommand {
-            fn from(command: $name) -> Self {
-                Self::$name(command)
-            }
-        })*
-    };
-}
-into_command!(Rooms, Members, Online, Unread, Whoami, Quit);
-
-fn chat(rest: &str) -> Option<TerminalCommand> {
-    let (to, text) = split_word(rest);
-    let (to, text) = (to.to_owned(), text.to_owned());
-    (!text.is_empty()).then_some(TerminalCommand::Chat(Chat { to, text }))
-}
-
-#[expect(clippy::unnecessary_wraps, reason = "the shape of a reader")]
-fn msg(rest: &str) -> Option<TerminalCommand> {
-    let (user, text) = split_word(rest);
-    let user = (!user.is_empty()).then(|| user.to_owned());
-    Some(TerminalCommand::Msg(Msg {
-        user,
-        text: text.to_owned(),
-    }))
-}
-
-fn create(rest: &str) -> Option<TerminalCommand> {
-    let (room, rest) = split_word(rest);
-    let private = match rest {
-        "" | "public" => false,
-        "private" => true,
-        _ => return None,
-    };
-    let room = one_word(room)?;
-    Some(TerminalCommand::Create(Create { room, private }))
-}
-
-fn search(rest: &str) -> Option<TerminalCommand> {
-    let words = rest.to_owned();
-    (!rest.is_empty()).then_some(TerminalCommand::Search(Search { words }))
-}
-
-macro_rules! spec {
-    ($name:literal $aliases:expr, $group:ident, $usage:literal, $summary:literal, $details:literal, $parse:expr) => {
-        Spec {
-            name: $name,
-            aliases: &$aliases,
-            group: Group::$group,
-            usage: $usage,
-            summary: $summary,
-            details: $details,
-            parse: $parse,
-        }
-    };
-}
+const TALK: &str = "Talk";
+const ROOMS: &str = "Rooms";
+const PEOPLE: &str = "People";
+const READ: &str = "Read";
+const REST: &str = "This terminal";
 
 /// Every command, in the order of `/help`.
-pub static SPECS: &[Spec] = &[
-    spec!("msg" [], Talk, "/msg [user] [text]", "talk with one user",
-        "Without a text, what you type from then on goes to that user. Without a user, choose one who is online.",
-        msg),
-    spec!("chat" [], Talk, "/chat user text, or /chat room:NAME text", "send to a user or a room",
-        "Sends one message and leaves you where you are.", chat),
-    spec!(
-        "join"["joinRoom"],
-        Rooms,
-        "/join [room]",
-        "join a room and go there",
-        "Without a name, choose one from a list: type to filter it.",
-        |rest| Some(TerminalCommand::Join(Join {
-            room: word_or_none(rest)?
-        }))
+pub const TOPICS: &[Topic] = &[
+    topic(
+        TALK,
+        "msg",
+        "/msg USER [TEXT]",
+        "talk to somebody in private",
+        "Without a text the private conversation becomes the current one, so that what you type goes there.",
     ),
-    spec!("leave" [], Rooms, "/leave [room]", "leave a room for good",
-        "Without a name, the room you are in. Asks first.",
-        |rest| Some(TerminalCommand::Leave(Leave { room: word_or_none(rest)? }))),
-    spec!("create" [], Rooms, "/create room [private]", "make a room and go there",
-        "A private room is not listed; people join it by invitation.", create),
-    spec!("rooms" [], Rooms, "/rooms", "list the rooms", "Public rooms and your own.",
-        |rest| empty(rest, Rooms {})),
-    spec!("members" [], Rooms, "/members", "who is a member here", "Only in a room.",
-        |rest| empty(rest, Members {})),
-    spec!("invite" [], Rooms, "/invite user", "ask a user into this room", "Only in a room.",
-        |rest| Some(TerminalCommand::Invite(Invite { user: one_word(rest)? }))),
-    spec!("kick" [], Rooms, "/kick user", "remove a user from this room",
-        "Only for the room's owner.",
-        |rest| Some(TerminalCommand::Kick(Kick { user: one_word(rest)? }))),
-    spec!("online" [], People, "/online", "who is online", "Everybody with a connection now.",
-        |rest| empty(rest, Online {})),
-    spec!("stats" [], People, "/stats user", "since when a user is online",
-        "Tells for how long, and on which server.",
-        |rest| Some(TerminalCommand::Stats(Stats { user: one_word(rest)? }))),
-    spec!("popular" [], People, "/popular [n]", "the words said most",
-        "The top n, 10 if not said, at most 100.",
-        |rest| Some(TerminalCommand::Popular(Popular { n: number_or(rest, POPULAR_DEFAULT, POPULAR_MAX)? }))),
-    spec!("history" [], Reading, "/history [n]", "the newest messages here",
-        "The last n, 20 if not said, at most 500. Times are UTC.",
-        |rest| Some(TerminalCommand::History(History { n: number_or(rest, HISTORY_DEFAULT, PAGE_MAX)? }))),
-    spec!("search" [], Reading, "/search words", "find messages that have all the words",
-        "In all of your conversations, newest last.", search),
-    spec!("unread" [], Reading, "/unread", "where something is unread",
-        "The number in the prompt counts messages elsewhere.", |rest| empty(rest, Unread {})),
-    spec!("whoami" [], Client, "/whoami", "who and where you are", "Also whether you are connected.",
-        |rest| empty(rest, Whoami {})),
-    spec!(
-        "help"["?"],
-        Client,
-        "/help [command]",
-        "this list, or more on one command",
-        "Text without a slash goes to where you are; //text sends /text. Times are UTC.",
-        |rest| Some(TerminalCommand::Help(Help {
-            topic: word_or_none(rest)?
-        }))
+    topic(
+        TALK,
+        "chat",
+        "/chat USER TEXT or /chat room:NAME TEXT",
+        "say one thing elsewhere",
+        "The current conversation stays what it is.",
     ),
-    spec!(
-        "quit"["exit"],
-        Client,
-        "/quit",
+    also(
+        topic(
+            ROOMS,
+            "join",
+            "/join [ROOM]",
+            "join a room and make it the current one",
+            "Without a name you choose from the list. A room that is not there yet is made with /create.",
+        ),
+        &["joinRoom"],
+    ),
+    topic(
+        ROOMS,
         "leave",
-        "Ctrl+D leaves as well.",
-        |rest| empty(rest, Quit {})
+        "/leave [ROOM]",
+        "leave a room",
+        "Without a name: the current room.",
+    ),
+    topic(
+        ROOMS,
+        "create",
+        "/create ROOM",
+        "make a room and join it",
+        "It is public: everybody may join.",
+    ),
+    topic(
+        ROOMS,
+        "rooms",
+        "/rooms",
+        "list the rooms",
+        "A dot marks the rooms that you are in.",
+    ),
+    topic(
+        ROOMS,
+        "members",
+        "/members",
+        "list the current room's members",
+        "A dot marks those who are on line.",
+    ),
+    topic(
+        ROOMS,
+        "invite",
+        "/invite USER",
+        "invite somebody to the current room",
+        "",
+    ),
+    topic(
+        ROOMS,
+        "kick",
+        "/kick USER",
+        "remove somebody from the current room",
+        "Only its owner may.",
+    ),
+    topic(PEOPLE, "online", "/online", "list who is on line", ""),
+    topic(
+        PEOPLE,
+        "stats",
+        "/stats USER",
+        "tell since when somebody is on line, and where",
+        "",
+    ),
+    topic(
+        PEOPLE,
+        "whoami",
+        "/whoami",
+        "tell who and where you are",
+        "",
+    ),
+    topic(
+        READ,
+        "history",
+        "/history [N]",
+        "show the last messages of the current conversation",
+        "20 if no number is named.",
+    ),
+    topic(
+        READ,
+        "search",
+        "/search WORDS",
+        "find messages, newest first",
+        "In all of your conversations.",
+    ),
+    topic(
+        READ,
+        "unread",
+        "/unread",
+        "list the conversations with something unread",
+        "",
+    ),
+    topic(
+        READ,
+        "popular",
+        "/popular [N]",
+        "show the words that are used most",
+        "10 if no number is named.",
+    ),
+    also(
+        topic(
+            REST,
+            "help",
+            "/help [COMMAND]",
+            "show this, or more about a command",
+            "",
+        ),
+        &["?"],
+    ),
+    also(
+        topic(
+            REST,
+            "quit",
+            "/quit",
+            "leave",
+            "Ctrl+D on an empty line does the same.",
+        ),
+        &["exit"],
     ),
 ];
 
-pub(super) struct Handlers;
+const NOTES: &[&str] = &[
+    "Anything else goes to the current conversation; //text says /text.",
+    "Tab completes /commands, @users and #rooms. Times are UTC.",
+];
 
-fn list() -> Vec<String> {
-    let width = SPECS
+/// How a command is written.
+pub(super) fn usage_of(name: &str) -> &'static str {
+    find(name).map_or("/help", |topic| topic.usage)
+}
+
+fn find(name: &str) -> Option<&'static Topic> {
+    TOPICS
         .iter()
-        .map(|spec| spec.usage.chars().count())
-        .max()
-        .unwrap_or(0);
-    let mut lines = Vec::new();
-    for (group, title) in GROUPS {
-        lines.push(format!("{title}:"));
-        for spec in SPECS.iter().filter(|spec| spec.group == group) {
-            lines.push(format!("  {:width$}  {}", spec.usage, spec.summary));
-        }
-    }
-    lines.push("Text without a slash goes to where you are; //text sends /text.".to_owned());
-    lines.push("Times are UTC. /help command tells more.".to_owned());
-    lines
+        .find(|topic| topic.name == name || topic.aliases.contains(&name))
+}
+
+/// `/help [COMMAND]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Help {
+    /// The command's name.
+    pub topic: Option<String>,
 }
 
 #[async_trait]
-impl CommandHandler<Session, Help, Reply, Failure> for Handlers {
-    async fn handle(&self, _: &mut Session, Help { topic }: Help) -> Result<Reply, Failure> {
-        let Some(topic) = topic else {
-            return Ok(Reply::Lines(list()));
-        };
-        let topic = topic.trim_start_matches('/');
-        let spec = Spec::find(topic).ok_or_else(|| Failure::Unknown(topic.to_owned()))?;
-        let mut lines = vec![
-            format!("{}  {}", spec.usage, spec.summary),
-            spec.details.to_owned(),
-        ];
-        if !spec.aliases.is_empty() {
-            lines.push(format!("Also: /{}", spec.aliases.join(", /")));
+impl Execute for Help {
+    async fn execute(self, session: &mut Session) -> Result<Answer, CommandError> {
+        let painter = session.painter;
+        if let Some(name) = self.topic {
+            let topic = find(&name).ok_or_else(|| CommandError::Unknown(sanitize::line(&name)))?;
+            let mut lines = vec![format!("{}  {}", painter.bold(topic.usage), topic.about)];
+            lines.extend(Some(topic.more.to_owned()).filter(|more| !more.is_empty()));
+            if !topic.aliases.is_empty() {
+                lines.push(painter.dim(&format!("also: /{}", topic.aliases.join(", /"))));
+            }
+            return Ok(Answer::lines(lines));
         }
-        Ok(Reply::Lines(lines))
+        let width = TOPICS
+            .iter()
+            .map(|topic| short(topic).len())
+            .max()
+            .unwrap_or(0);
+        let mut lines = Vec::new();
+        let mut group = "";
+        for topic in TOPICS {
+            if topic.group != group {
+                group = topic.group;
+                lines.push(painter.bold(group));
+            }
+            lines.push(format!("  {:width$}  {}", short(topic), topic.about));
+        }
+        lines.extend(NOTES.iter().map(|note| painter.dim(note)));
+        Ok(Answer::lines(lines))
     }
 }
 
-#[async_trait]
-impl CommandHandler<Session, Quit, Reply, Failure> for Handlers {
-    async fn handle(&self, _: &mut Session, Quit {}: Quit) -> Result<Reply, Failure> {
-        Ok(Reply::Leave)
-    }
+/// The usage without its second form.
+fn short(topic: &Topic) -> &'static str {
+    topic.usage.split(" or ").next().unwrap_or(topic.usage)
 }

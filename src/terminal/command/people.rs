@@ -1,108 +1,113 @@
-//! `/online`, `/stats`, `/popular`, `/whoami`.
+//! Who is there.
 
 use antiphon_core::clock;
-use antiphon_core::dispatcher::CommandHandler;
-use antiphon_protocol::client as wire;
+use antiphon_protocol::UserName;
+use antiphon_protocol::client::{self, OnlineUser};
 use antiphon_protocol::limits::PAGE_MAX;
 use async_trait::async_trait;
 
-use super::{Failure, Online, Popular, Reply, Session, Stats, Whoami, parse_user};
-use crate::terminal::render::{duration, place_name};
-use crate::terminal::sanitize::sanitize_inline;
-use crate::terminal::view::conversation_of;
+use super::super::session::Session;
+use super::super::{render, sanitize};
+use super::{Answer, CommandError, Execute};
 
-pub(super) struct Handlers;
+/// `/stats USER`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stats {
+    /// Whom.
+    pub user: UserName,
+}
 
 #[async_trait]
-impl CommandHandler<Session, Online, Reply, Failure> for Handlers {
-    async fn handle(&self, session: &mut Session, Online {}: Online) -> Result<Reply, Failure> {
-        let command = wire::Online {
-            prefix: None,
-            cursor: None,
-            limit: PAGE_MAX,
+impl Execute for Stats {
+    async fn execute(self, session: &mut Session) -> Result<Answer, CommandError> {
+        let asked = session.client.request(client::UserInfo {
+            username: self.user.clone(),
+        });
+        let info = match asked.await {
+            Ok(info) => info,
+            Err(error) if error.refusal().is_some_and(|body| body.code == 404) => {
+                return Ok(Answer::line(
+                    session
+                        .painter
+                        .dim(&format!("— {}", sanitize::line(&error.to_string()))),
+                ));
+            }
+            Err(error) => return Err(error.into()),
         };
-        let reply = session.client.request(command).await?;
-        let mut names = Vec::new();
-        for user in &reply.users {
-            session.view().learn_user(user.username.as_str());
-            names.push(session.style.name(user.username.as_str()));
+        let name = session.painter.name(info.username.as_str());
+        if !info.is_online {
+            return Ok(Answer::line(format!("{name} is not on line")));
         }
-        let more = if reply.cursor.is_some() { ", …" } else { "" };
-        Ok(Reply::line(format!(
-            "{} online: {}{more}",
-            reply.total,
-            names.join(", ")
+        let since = i64::try_from(clock::unix_ms())
+            .unwrap_or(i64::MAX)
+            .saturating_sub(i64::try_from(info.login_time).unwrap_or(i64::MAX));
+        let server = sanitize::line(&info.node_id);
+        Ok(Answer::line(format!(
+            "{name} is on line for {}, on {server}",
+            render::duration(since)
         )))
     }
 }
 
-#[async_trait]
-impl CommandHandler<Session, Stats, Reply, Failure> for Handlers {
-    async fn handle(&self, session: &mut Session, Stats { user }: Stats) -> Result<Reply, Failure> {
-        let reply = session
-            .client
-            .request(wire::UserInfo {
-                username: parse_user(&user)?,
-            })
-            .await?;
-        Ok(Reply::line(stats_line(&reply, clock::unix_ms())))
-    }
-}
-
-pub(super) fn stats_line(info: &wire::UserInfoReply, now_ms: u64) -> String {
-    let (now, then) = (i64::try_from(now_ms), i64::try_from(info.login_time));
-    let online = now
-        .ok()
-        .zip(then.ok())
-        .map_or(0, |(now, then)| now.saturating_sub(then));
-    let (user, node) = (
-        sanitize_inline(info.username.as_str()),
-        sanitize_inline(&info.node_id),
-    );
-    format!("{user} is online since {} on {node}", duration(online))
-}
+/// `/whoami`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WhoAmI;
 
 #[async_trait]
-impl CommandHandler<Session, Popular, Reply, Failure> for Handlers {
-    async fn handle(
-        &self,
-        session: &mut Session,
-        Popular { n }: Popular,
-    ) -> Result<Reply, Failure> {
-        let command = wire::Popular {
-            n,
-            room_name: None,
-            window_seconds: None,
-        };
-        let reply = session.client.request(command).await?;
-        if reply.words.is_empty() {
-            return Ok(Reply::line("no words yet"));
-        }
-        let lines = reply.words.chunks(2).enumerate().map(|(at, pair)| {
-            let clean: Vec<_> = pair.iter().map(|part| sanitize_inline(part)).collect();
-            format!("{:>3}. {}", at + 1, clean.join("  "))
-        });
-        Ok(Reply::Lines(lines.collect()))
-    }
-}
-
-#[async_trait]
-impl CommandHandler<Session, Whoami, Reply, Failure> for Handlers {
-    async fn handle(&self, session: &mut Session, Whoami {}: Whoami) -> Result<Reply, Failure> {
-        let state = if session.client.is_connected() {
-            "connected"
+impl Execute for WhoAmI {
+    async fn execute(self, session: &mut Session) -> Result<Answer, CommandError> {
+        let state = session.state.lock();
+        let name = session.painter.name(&state.me);
+        let place = if state.connected {
+            format!("on {}", state.server)
         } else {
-            "not connected"
+            "not connected at the moment".to_owned()
         };
-        let view = session.view();
-        let place = view
-            .current
-            .as_ref()
-            .map(|place| place_name(&conversation_of(place)));
-        let place = place.map_or_else(|| "nowhere yet".to_owned(), |place| format!("in {place}"));
-        Ok(Reply::line(format!(
-            "you are {}, {place}, {state}",
-            sanitize_inline(view.me.as_str())
+        let rooms: Vec<String> = state
+            .rooms
+            .iter()
+            .map(|room| format!("#{}", sanitize::line(room)))
+            .collect();
+        let rooms = if rooms.is_empty() {
+            "no room".to_owned()
+        } else {
+            rooms.join(", ")
+        };
+        Ok(Answer::line(format!("{name}, {place}, in {rooms}")))
+    }
+}
+
+/// `/online`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Online;
+
+#[async_trait]
+impl Execute for Online {
+    async fn execute(self, session: &mut Session) -> Result<Answer, CommandError> {
+        let asked = client::Online {
+            prefix: None,
+            cursor: None,
+            limit: PAGE_MAX,
+        };
+        let reply = session.client.request(asked).await?;
+        let names: Vec<String> = reply
+            .users
+            .iter()
+            .map(|user: &OnlineUser| {
+                session.state.lock().saw_user(user.username.as_str());
+                session.painter.name(user.username.as_str())
+            })
+            .collect();
+        let more = reply.total.saturating_sub(names.len() as u64);
+        let more = if more > 0 {
+            format!(" and {more} more")
+        } else {
+            String::new()
+        };
+        Ok(Answer::line(format!(
+            "{} on line: {}{more}",
+            reply.total,
+            names.join(", ")
         )))
     }
 }

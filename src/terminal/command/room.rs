@@ -1,235 +1,273 @@
-//! `/join`, `/leave`, `/create`, `/rooms`, `/members`, `/invite`, `/kick`.
+//! Rooms: join, leave, create, list, members, invite, kick.
 
-use antiphon_core::dispatcher::CommandHandler;
-use antiphon_protocol::RoomName;
 use antiphon_protocol::client::{
-    self as wire, ListRooms, RoomKind, RoomMembers, RoomSummary, Target, Visibility,
+    self, ListRooms, RoomKind, RoomMembers, RoomSummary, Target, Visibility,
 };
 use antiphon_protocol::limits::PAGE_MAX;
+use antiphon_protocol::{RoomName, UserName};
 use async_trait::async_trait;
 
-use super::history::newest;
-use super::{
-    Create, Failure, Invite, Join, Kick, Leave, Members, Reply, Rooms, Session, parse_room,
-    parse_user,
-};
-use crate::terminal::sanitize::sanitize_inline;
+use super::super::questions::{self, NoAnswer};
+use super::super::sanitize;
+use super::super::session::Session;
+use super::{Answer, CommandError, Execute};
 
-/// Messages shown again when the user comes back to a room.
-const RECALL: u64 = 10;
+/// Messages shown when a room becomes the current one and nothing of it was on the screen.
+const SHOWN_ON_JOIN: u64 = 10;
 
-pub(super) struct Handlers;
+impl From<NoAnswer> for CommandError {
+    fn from(reason: NoAnswer) -> Self {
+        match reason {
+            NoAnswer::Cancelled | NoAnswer::Interrupted => Self::Cancelled,
+            NoAnswer::Broken(why) => Self::Refused(why),
+        }
+    }
+}
 
-async fn list_rooms(session: &Session) -> Result<(Vec<RoomSummary>, bool), Failure> {
-    let command = ListRooms {
+/// `/join [ROOM]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Join {
+    /// Which; asked if absent.
+    pub room: Option<RoomName>,
+}
+
+#[async_trait]
+impl Execute for Join {
+    async fn execute(self, session: &mut Session) -> Result<Answer, CommandError> {
+        let room = match self.room {
+            Some(room) => room,
+            None => choose(session).await?,
+        };
+        let reply = session.client.join_room(room).await?;
+        let (name, place) = (reply.room_name.clone(), place(&reply.room_name));
+        {
+            let mut state = session.state.lock();
+            state.rooms.insert(name.to_string());
+            state.make_current(Target::Room(name));
+        }
+        let painter = session.painter;
+        let people = if reply.members == 1 {
+            "1 member".to_owned()
+        } else {
+            format!("{} members", reply.members)
+        };
+        let mut lines = Vec::new();
+        if reply.already_member {
+            lines = session
+                .last_messages(reply.conversation, SHOWN_ON_JOIN)
+                .await?;
+        }
+        lines.push(painter.dim(&format!("— you are in {place}, {people}")));
+        Ok(Answer::lines(lines))
+    }
+}
+
+async fn choose(session: &mut Session) -> Result<RoomName, CommandError> {
+    let rooms = list(session).await?;
+    if rooms.is_empty() {
+        return Err(CommandError::Refused(
+            "there is no room yet: /create one".to_owned(),
+        ));
+    }
+    let shown = rooms.iter().map(summary_line).collect();
+    let chosen = session.ask(|| questions::select("Which room?", shown))?;
+    Ok(rooms[chosen].room_name.clone())
+}
+
+async fn list(session: &Session) -> Result<Vec<RoomSummary>, CommandError> {
+    let asked = ListRooms {
         prefix: None,
         cursor: None,
         limit: PAGE_MAX,
     };
-    let reply = session.client.request(command).await?;
-    let mut view = session.view();
+    let reply = session.client.request(asked).await?;
+    let mut state = session.state.lock();
     for room in &reply.rooms {
-        view.learn_room(room.room_name.as_str());
+        state.saw_room(room.room_name.as_str());
     }
-    Ok((reply.rooms, reply.cursor.is_some()))
+    Ok(reply.rooms)
 }
 
-/// Joins; the place is set first, so that the room's last messages are shown as its own.
-async fn enter(session: &mut Session, room: RoomName) -> Result<Reply, Failure> {
-    let before = session.view().go(Some(Target::Room(room.clone())));
-    let joined = match session.client.join_room(room.clone()).await {
-        Ok(joined) => joined,
-        Err(error) => {
-            session.view().go(before);
-            return Err(error.into());
-        }
+fn place(room: &RoomName) -> String {
+    format!("#{}", sanitize::line(room.as_str()))
+}
+
+fn summary_line(room: &RoomSummary) -> String {
+    let mark = if room.joined { "•" } else { " " };
+    let kept = match room.visibility {
+        Visibility::Public => "",
+        Visibility::Private => " private",
     };
-    let mut lines = Vec::new();
-    if joined.already_member {
-        lines = newest(session, &joined.conversation, RECALL).await?;
-    }
-    let noun = if joined.members == 1 {
-        "member"
+    let topic = sanitize::line(&room.topic);
+    let topic = if topic.is_empty() {
+        topic
     } else {
-        "members"
+        format!("  {topic}")
     };
-    lines.push(
-        session
-            .style
-            .dim(&format!("— you are in #{room}, {} {noun}", joined.members)),
-    );
-    Ok(Reply::Lines(lines))
+    format!(
+        "{mark} {} ({}{kept}){topic}",
+        place(&room.room_name),
+        room.members
+    )
 }
 
+/// `/rooms`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rooms;
+
 #[async_trait]
-impl CommandHandler<Session, Join, Reply, Failure> for Handlers {
-    async fn handle(&self, session: &mut Session, Join { room }: Join) -> Result<Reply, Failure> {
-        let room = match room {
-            Some(room) => room,
-            None => {
-                let (rooms, _) = list_rooms(session).await?;
-                let names = rooms
-                    .iter()
-                    .map(|room| room.room_name.to_string())
-                    .collect();
-                session
-                    .questions
-                    .choose("Which room?", names)
-                    .ok_or(Failure::Cancelled)?
-            }
-        };
-        let room = parse_room(&room)?;
-        enter(session, room).await
+impl Execute for Rooms {
+    async fn execute(self, session: &mut Session) -> Result<Answer, CommandError> {
+        let rooms = list(session).await?;
+        if rooms.is_empty() {
+            return Ok(Answer::line(
+                session.painter.dim("— there is no room yet: /create one"),
+            ));
+        }
+        Ok(Answer::lines(rooms.iter().map(summary_line).collect()))
     }
 }
 
+/// `/leave [ROOM]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leave {
+    /// Which; the chain fills in the current one.
+    pub room: Option<RoomName>,
+}
+
 #[async_trait]
-impl CommandHandler<Session, Leave, Reply, Failure> for Handlers {
-    async fn handle(&self, session: &mut Session, Leave { room }: Leave) -> Result<Reply, Failure> {
-        let room = session.room_or_current(room)?;
-        if !session
-            .questions
-            .confirm(&format!("Leave #{room} for good?"))
-        {
-            return Err(Failure::Cancelled);
+impl Execute for Leave {
+    async fn execute(self, session: &mut Session) -> Result<Answer, CommandError> {
+        let room = self.room.ok_or(CommandError::NoRoom)?;
+        let place = place(&room);
+        if !session.ask(|| questions::confirm(&format!("Leave {place}?")))? {
+            return Err(CommandError::Cancelled);
         }
         session.client.leave_room(room.clone()).await?;
-        session.view().left(room.as_str());
-        Ok(Reply::line(
-            session.style.dim(&format!("— you left #{room}")),
+        session.state.lock().left(room.as_str());
+        Ok(Answer::line(
+            session.painter.dim(&format!("— you have left {place}")),
         ))
     }
 }
 
+/// `/create ROOM`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Create {
+    /// Its name.
+    pub room: RoomName,
+}
+
 #[async_trait]
-impl CommandHandler<Session, Create, Reply, Failure> for Handlers {
-    async fn handle(
-        &self,
-        session: &mut Session,
-        Create { room, private }: Create,
-    ) -> Result<Reply, Failure> {
-        let room_name = parse_room(&room)?;
-        let visibility = if private {
-            Visibility::Private
-        } else {
-            Visibility::Public
+impl Execute for Create {
+    async fn execute(self, session: &mut Session) -> Result<Answer, CommandError> {
+        let asked = client::CreateRoom {
+            room_name: self.room,
+            kind: RoomKind::Group,
+            visibility: Visibility::Public,
+            topic: String::new(),
         };
-        let (kind, topic) = (RoomKind::Group, String::new());
-        let command = wire::CreateRoom {
-            room_name,
-            kind,
-            visibility,
-            topic,
-        };
-        let made = session.client.request(command).await?;
-        enter(session, made.room_name).await
+        let made = session.client.request(asked).await?;
+        Join {
+            room: Some(made.room_name),
+        }
+        .execute(session)
+        .await
     }
 }
 
-#[async_trait]
-impl CommandHandler<Session, Rooms, Reply, Failure> for Handlers {
-    async fn handle(&self, session: &mut Session, Rooms {}: Rooms) -> Result<Reply, Failure> {
-        let (rooms, more) = list_rooms(session).await?;
-        if rooms.is_empty() {
-            return Ok(Reply::line("no rooms yet: /create one"));
-        }
-        let mut lines: Vec<_> = rooms.iter().map(room_line).collect();
-        if more {
-            lines.push("… and more".to_owned());
-        }
-        Ok(Reply::Lines(lines))
-    }
-}
-
-fn room_line(room: &RoomSummary) -> String {
-    let joined = if room.joined { "*" } else { " " };
-    let private = match room.visibility {
-        Visibility::Private => " (private)",
-        Visibility::Public => "",
-    };
-    let (name, topic) = (
-        sanitize_inline(room.room_name.as_str()),
-        sanitize_inline(&room.topic),
-    );
-    format!(
-        "{joined} #{name}{private}  {} members  {topic}",
-        room.members
-    )
-    .trim_end()
-    .to_owned()
+/// `/members`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Members {
+    /// Of which room; the chain fills in the current one.
+    pub room: Option<RoomName>,
 }
 
 #[async_trait]
-impl CommandHandler<Session, Members, Reply, Failure> for Handlers {
-    async fn handle(&self, session: &mut Session, Members {}: Members) -> Result<Reply, Failure> {
-        let room_name = session.room_or_current(None)?;
-        let command = RoomMembers {
+impl Execute for Members {
+    async fn execute(self, session: &mut Session) -> Result<Answer, CommandError> {
+        let room_name = self.room.ok_or(CommandError::NoRoom)?;
+        let asked = RoomMembers {
             room_name,
             cursor: None,
             limit: PAGE_MAX,
         };
-        let reply = session.client.request(command).await?;
-        let mut lines = Vec::new();
-        for member in &reply.members {
-            session.view().learn_user(member.username.as_str());
-            let role = match member.role {
-                wire::Role::Owner => "  owner",
-                wire::Role::Member => "",
-            };
-            let online = match member.is_online {
-                Some(true) => "  online",
-                Some(false) => "",
-                None => "  (whether online cannot be told)",
-            };
-            lines.push(format!(
-                "  {}{role}{online}",
-                session.style.name(member.username.as_str())
-            ));
-        }
+        let reply = session.client.request(asked).await?;
+        let painter = session.painter;
+        let mut state = session.state.lock();
+        let mut names: Vec<String> = reply
+            .members
+            .iter()
+            .map(|member| {
+                state.saw_user(member.username.as_str());
+                let online = if member.is_online == Some(true) {
+                    "•"
+                } else {
+                    ""
+                };
+                let owner = match member.role {
+                    client::Role::Owner => " (owner)",
+                    client::Role::Member => "",
+                };
+                format!("{online}{}{owner}", painter.name(member.username.as_str()))
+            })
+            .collect();
         if reply.cursor.is_some() {
-            lines.push("… and more".to_owned());
+            names.push("…".to_owned());
         }
-        Ok(Reply::Lines(lines))
+        Ok(Answer::line(format!(
+            "{}: {}",
+            place(&reply.room_name),
+            names.join(", ")
+        )))
     }
 }
 
-#[async_trait]
-impl CommandHandler<Session, Invite, Reply, Failure> for Handlers {
-    async fn handle(
-        &self,
-        session: &mut Session,
-        Invite { user }: Invite,
-    ) -> Result<Reply, Failure> {
-        let (room_name, username) = (session.room_or_current(None)?, parse_user(&user)?);
-        let told = session
-            .style
-            .dim(&format!("— {username} is invited to #{room_name}"));
-        session
-            .client
-            .request(wire::Invite {
-                room_name,
-                username,
-            })
-            .await?;
-        Ok(Reply::line(told))
-    }
+/// `/invite USER`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invite {
+    /// Whom.
+    pub user: UserName,
+    /// Where to; the chain fills in the current room.
+    pub room: Option<RoomName>,
 }
 
 #[async_trait]
-impl CommandHandler<Session, Kick, Reply, Failure> for Handlers {
-    async fn handle(&self, session: &mut Session, Kick { user }: Kick) -> Result<Reply, Failure> {
-        let (room_name, username) = (session.room_or_current(None)?, parse_user(&user)?);
-        let told = session
-            .style
-            .dim(&format!("— {username} is removed from #{room_name}"));
+impl Execute for Invite {
+    async fn execute(self, session: &mut Session) -> Result<Answer, CommandError> {
+        let room_name = self.room.ok_or(CommandError::NoRoom)?;
+        let words = format!("— {} is invited to {}", self.user, place(&room_name));
         session
             .client
-            .request(wire::Kick {
+            .request(client::Invite {
                 room_name,
-                username,
-                reason: None,
+                username: self.user,
             })
             .await?;
-        Ok(Reply::line(told))
+        Ok(Answer::line(session.painter.dim(&words)))
+    }
+}
+
+/// `/kick USER`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kick {
+    /// Whom.
+    pub user: UserName,
+    /// Where; the chain fills in the current room.
+    pub room: Option<RoomName>,
+}
+
+#[async_trait]
+impl Execute for Kick {
+    async fn execute(self, session: &mut Session) -> Result<Answer, CommandError> {
+        let room_name = self.room.ok_or(CommandError::NoRoom)?;
+        let words = format!("— {} is removed from {}", self.user, place(&room_name));
+        let asked = client::Kick {
+            room_name,
+            username: self.user,
+            reason: None,
+        };
+        session.client.request(asked).await?;
+        Ok(Answer::line(session.painter.dim(&words)))
     }
 }

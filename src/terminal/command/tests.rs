@@ -1,286 +1,222 @@
-use antiphon_client::{Credentials, GatewayUrl};
+//! Tests.
+
+use antiphon_protocol::client::Target;
+use antiphon_protocol::{RoomName, UserName};
+use proptest::prelude::*;
 
 use super::*;
 
-#[derive(Debug)]
-struct Nobody;
-
-impl Questions for Nobody {
-    fn choose(&mut self, _: &str, _: Vec<String>) -> Option<String> {
-        None
-    }
-    fn confirm(&mut self, _: &str) -> bool {
-        false
-    }
+fn room(name: &str) -> RoomName {
+    RoomName::parse(name).unwrap()
 }
 
-/// A session whose gateway nobody listens on.
-fn offline() -> Session {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let gateway = GatewayUrl::parse(&listener.local_addr().unwrap().to_string()).unwrap();
-    drop(listener);
-    let (me, scope) = (UserName::parse("alice").unwrap(), Shutdown::new());
-    let (client, _events) = Client::builder(gateway, Credentials::Open(me.clone())).start(&scope);
-    Session {
-        client,
-        view: Arc::new(Mutex::new(View::new(me))),
-        output: Output::default(),
-        questions: Box::new(Nobody),
-        style: Style::plain(),
-        scope,
-    }
-}
-
-async fn typed(session: &mut Session, line: &str) -> Result<Reply, String> {
-    let command = parse(line)
-        .map_err(|failure| failure.to_string())?
-        .expect("a command");
-    dispatcher()
-        .dispatch(session, command)
-        .await
-        .map_err(|failure| failure.to_string())
+fn user(name: &str) -> UserName {
+    UserName::parse(name).unwrap()
 }
 
 fn parsed(line: &str) -> TerminalCommand {
-    parse(line).unwrap().unwrap()
+    parse(line).unwrap_or_else(|error| panic!("{line}: {error}"))
 }
 
 #[test]
-fn lines_become_commands() {
-    let text = |text: &str| text.to_owned();
-    let some = |text: &str| Some(text.to_owned());
-    let cases = [
-        (
-            "  hello there ",
-            TerminalCommand::Say(Say {
-                text: text("hello there"),
-            }),
-        ),
-        (
-            "//shrug",
-            TerminalCommand::Say(Say {
-                text: text("/shrug"),
-            }),
-        ),
-        (
-            "/chat bob  hi you",
-            TerminalCommand::Chat(Chat {
-                to: text("bob"),
-                text: text("hi you"),
-            }),
-        ),
-        (
-            "/chat room:a hi",
-            TerminalCommand::Chat(Chat {
-                to: text("room:a"),
-                text: text("hi"),
-            }),
-        ),
-        (
-            "/msg bob",
-            TerminalCommand::Msg(Msg {
-                user: some("bob"),
-                text: text(""),
-            }),
-        ),
-        (
-            "/msg",
-            TerminalCommand::Msg(Msg {
-                user: None,
-                text: text(""),
-            }),
-        ),
-        (
-            "/joinRoom a",
-            TerminalCommand::Join(Join { room: some("a") }),
-        ),
-        ("/JOIN", TerminalCommand::Join(Join { room: None })),
-        (
-            "/create a private",
-            TerminalCommand::Create(Create {
-                room: text("a"),
-                private: true,
-            }),
-        ),
-        ("/popular", TerminalCommand::Popular(Popular { n: 10 })),
-        ("/popular 3", TerminalCommand::Popular(Popular { n: 3 })),
-    ];
-    for (line, expected) in cases {
-        assert_eq!(parsed(line), expected, "{line}");
-    }
-}
-
-#[test]
-fn other_lines_become_other_commands() {
-    let text = |text: &str| text.to_owned();
-    let some = |text: &str| Some(text.to_owned());
-    let cases = [
-        ("/history 500", TerminalCommand::History(History { n: 500 })),
-        (
-            "/search two words",
-            TerminalCommand::Search(Search {
-                words: text("two words"),
-            }),
-        ),
-        ("/?", TerminalCommand::Help(Help { topic: None })),
-        (
-            "/help /join",
-            TerminalCommand::Help(Help {
-                topic: some("/join"),
-            }),
-        ),
-        ("/exit", TerminalCommand::Quit(Quit {})),
-        ("/whoami", TerminalCommand::Whoami(Whoami {})),
-        (
-            "/stats bob",
-            TerminalCommand::Stats(Stats { user: text("bob") }),
-        ),
-        (
-            "one\ntwo",
-            TerminalCommand::Say(Say {
-                text: text("one\ntwo"),
-            }),
-        ),
-    ];
-    for (line, expected) in cases {
-        assert_eq!(parsed(line), expected, "{line}");
-    }
-    assert!(parse("   ").unwrap().is_none());
-}
-
-#[test]
-fn what_is_not_written_right_says_how_it_is() {
-    for line in [
-        "/chat bob",
-        "/chat",
-        "/popular many",
-        "/popular 0",
-        "/popular 101",
-        "/history 501",
-        "/history -1",
-        "/search",
-        "/stats",
-        "/stats a b",
-        "/invite",
-        "/join a b",
-        "/create",
-        "/create a b",
-        "/quit now",
-        "/rooms all",
-    ] {
-        let failure = parse(line).unwrap_err();
-        assert!(matches!(failure, Failure::Usage(_)), "{line}: {failure:?}");
-    }
-    let unknown = parse("/\u{1b}[2Jfly").unwrap_err().line(Style::plain());
-    assert_eq!(unknown, "— unknown command /fly; /help lists the commands");
-}
-
-#[test]
-fn every_command_of_the_table_has_a_handler_and_the_chain_is_in_order() {
-    let dispatcher = dispatcher();
-    assert_eq!(
-        dispatcher.interceptors(),
-        ["trim", "message_length", "needs_connection"]
-    );
-    let mut expected: Vec<_> = SPECS.iter().map(|spec| spec.name).chain(["say"]).collect();
-    expected.sort_unstable();
-    assert_eq!(dispatcher.actions(), expected);
-}
-
-#[tokio::test]
-async fn help_lists_every_command_and_explains_one() {
-    let mut session = offline();
-    let Ok(Reply::Lines(lines)) = typed(&mut session, "/help").await else {
-        panic!("no lines")
+fn the_ancestors_commands_are_understood() {
+    let to_user = ChatTo {
+        target: Target::User(user("bob")),
+        text: "hello there".to_owned(),
     };
-    for spec in SPECS {
+    assert_eq!(parsed("/chat bob hello there"), to_user.into());
+    let to_room = ChatTo {
+        target: Target::Room(room("room1")),
+        text: "hello".to_owned(),
+    };
+    assert_eq!(parsed("/chat room:room1 hello"), to_room.into());
+    assert_eq!(parsed("/stats bob"), Stats { user: user("bob") }.into());
+    assert_eq!(parsed("/popular"), Popular { count: 10 }.into());
+    assert_eq!(parsed("/popular 3"), Popular { count: 3 }.into());
+    assert_eq!(
+        parsed("/joinRoom room1"),
+        Join {
+            room: Some(room("room1"))
+        }
+        .into()
+    );
+    assert_eq!(parsed("/whoami"), WhoAmI.into());
+    assert_eq!(parsed("/exit"), Quit.into());
+    assert_eq!(parsed("/help"), Help { topic: None }.into());
+    assert_eq!(parsed("/?"), Help { topic: None }.into());
+}
+
+#[test]
+fn our_commands_are_understood() {
+    assert_eq!(parsed("/join"), Join { room: None }.into());
+    assert_eq!(
+        parsed("/join #room1"),
+        Join {
+            room: Some(room("room1"))
+        }
+        .into()
+    );
+    assert_eq!(parsed("/leave"), Leave { room: None }.into());
+    assert_eq!(
+        parsed("/create room1"),
+        Create {
+            room: room("room1")
+        }
+        .into()
+    );
+    assert_eq!(parsed("/rooms"), Rooms.into());
+    assert_eq!(parsed("/members"), Members { room: None }.into());
+    assert_eq!(
+        parsed("/invite @bob"),
+        Invite {
+            user: user("bob"),
+            room: None
+        }
+        .into()
+    );
+    assert_eq!(
+        parsed("/kick bob"),
+        Kick {
+            user: user("bob"),
+            room: None
+        }
+        .into()
+    );
+}
+
+#[test]
+fn our_commands_for_talking_and_reading_are_understood() {
+    assert_eq!(parsed("/online"), Online.into());
+    assert_eq!(
+        parsed("/msg bob"),
+        Msg {
+            user: user("bob"),
+            text: None
+        }
+        .into()
+    );
+    let with_text = Msg {
+        user: user("bob"),
+        text: Some("one  two".to_owned()),
+    };
+    assert_eq!(parsed("/msg bob  one  two "), with_text.into());
+    assert_eq!(
+        parsed("/history 5"),
+        History {
+            count: 5,
+            conversation: None
+        }
+        .into()
+    );
+    assert_eq!(
+        parsed("/history 99999"),
+        History {
+            count: 500,
+            conversation: None
+        }
+        .into()
+    );
+    assert_eq!(
+        parsed("/search two words"),
+        Search {
+            words: "two words".to_owned()
+        }
+        .into()
+    );
+    assert_eq!(parsed("/unread"), Unread.into());
+    assert_eq!(parsed("/quit"), Quit.into());
+    assert_eq!(
+        parsed("/help join"),
+        Help {
+            topic: Some("join".to_owned())
+        }
+        .into()
+    );
+    assert_eq!(
+        parsed("/help /join"),
+        Help {
+            topic: Some("join".to_owned())
+        }
+        .into()
+    );
+}
+
+#[test]
+fn text_is_text_and_two_slashes_are_one() {
+    let say = |text: &str| {
+        TerminalCommand::from(Say {
+            text: text.to_owned(),
+            target: None,
+        })
+    };
+    assert_eq!(parsed("hello /all"), say("hello /all"));
+    assert_eq!(parsed("//usr/bin"), say("/usr/bin"));
+    assert_eq!(parsed("one\ntwo"), say("one\ntwo"));
+}
+
+#[test]
+fn what_is_wrong_is_one_clear_line() {
+    let golden = [
+        (
+            "/nonsense x",
+            "there is no command /nonsense; /help lists them",
+        ),
+        ("/", "there is no command /; /help lists them"),
+        (
+            "/chat bob",
+            "usage: /chat USER TEXT or /chat room:NAME TEXT",
+        ),
+        ("/stats", "usage: /stats USER"),
+        ("/popular many", "usage: /popular [N]"),
+        ("/popular 0", "usage: /popular [N]"),
+        ("/search", "usage: /search WORDS"),
+        ("/quit now", "usage: /quit"),
+        ("/create", "usage: /create ROOM"),
+        ("/msg", "usage: /msg USER [TEXT]"),
+    ];
+    for (line, words) in golden {
+        assert_eq!(parse(line).unwrap_err().to_string(), words, "{line}");
+    }
+    assert!(matches!(parse("/join a b"), Err(CommandError::Name(..))));
+}
+
+#[test]
+fn the_chain_and_the_table_are_as_documented() {
+    let commands = commands();
+    assert_eq!(
+        commands.interceptors(),
+        ["spoken_errors", "current_conversation", "connection"]
+    );
+    let mut actions = TerminalCommand::ACTIONS.to_vec();
+    actions.sort_unstable();
+    assert_eq!(commands.actions(), actions);
+}
+
+#[test]
+fn every_command_has_its_help_and_every_help_its_command() {
+    for topic in TOPICS {
+        for name in std::iter::once(&topic.name).chain(topic.aliases) {
+            let unknown = matches!(parse(&format!("/{name}")), Err(CommandError::Unknown(_)));
+            assert!(!unknown, "/help tells of /{name}");
+        }
+        assert!(topic.usage.starts_with(&format!("/{}", topic.name)));
+    }
+    for action in TerminalCommand::ACTIONS
+        .iter()
+        .filter(|action| **action != "say")
+    {
         assert!(
-            lines.iter().any(|line| line.contains(spec.usage)),
-            "{}",
-            spec.name
+            TOPICS.iter().any(|topic| topic.name == *action),
+            "/help lacks {action}"
         );
     }
-    let Ok(Reply::Lines(lines)) = typed(&mut session, "/help joinroom").await else {
-        panic!("no lines")
-    };
-    assert!(lines[0].starts_with("/join [room]"));
-    assert_eq!(lines[2], "Also: /joinRoom");
-    assert!(
-        typed(&mut session, "/help fly")
-            .await
-            .unwrap_err()
-            .contains("/help lists")
-    );
 }
 
-#[tokio::test]
-async fn without_a_connection_only_what_can_wait_is_taken() {
-    let mut session = offline();
-    let refused = typed(&mut session, "/rooms").await.unwrap_err();
-    assert!(refused.starts_with("not connected"), "{refused}");
-    let nowhere = typed(&mut session, "hello").await.unwrap_err();
-    assert!(nowhere.starts_with("you are nowhere yet"), "{nowhere}");
-    assert_eq!(typed(&mut session, "/msg bob").await, Ok(Reply::none()));
-    assert_eq!(typed(&mut session, "hello").await, Ok(Reply::none()));
-    assert_eq!(
-        typed(&mut session, "/whoami").await,
-        Ok(Reply::line("you are alice, in @bob, not connected"))
-    );
-    assert_eq!(typed(&mut session, "/exit").await, Ok(Reply::Leave));
-}
-
-#[tokio::test]
-async fn a_text_over_the_limit_and_a_bad_name_are_refused_here() {
-    let mut session = offline();
-    typed(&mut session, "/msg bob").await.unwrap();
-    let long = "ж".repeat(MESSAGE_CHARS_MAX + 1);
-    let refused = typed(&mut session, &long).await.unwrap_err();
-    assert!(refused.ends_with("this one has 8001"), "{refused}");
-    assert!(typed(&mut session, "/msg b/b").await.is_err());
-    assert!(typed(&mut session, "/chat room:a/b hi").await.is_err());
-}
-
-#[tokio::test]
-async fn what_becomes_of_a_message_is_told() {
-    let mut session = offline();
-    session.client.stop();
-    let mut stopped = session
-        .client
-        .request(antiphon_protocol::client::Ping {})
-        .await;
-    while stopped.is_ok() {
-        stopped = session
-            .client
-            .request(antiphon_protocol::client::Ping {})
-            .await;
-    }
-    typed(&mut session, "/chat bob hi \u{1b}[2Jyou")
-        .await
-        .unwrap();
-    let told = loop {
-        let lines = session.output.take();
-        if !lines.is_empty() {
-            break lines;
+proptest! {
+    #[test]
+    fn every_line_is_a_command_or_one_harmless_line(line in "/?.{0,80}") {
+        if let Err(error) = parse(&line) {
+            prop_assert!(!error.to_string().chars().any(char::is_control));
         }
-        tokio::task::yield_now().await;
-    };
-    assert_eq!(told, "— @bob: not sent: the client has stopped: hi you\n");
-}
-
-#[test]
-fn stats_are_told_with_a_length_of_time() {
-    let info = |login_time| antiphon_protocol::client::UserInfoReply {
-        username: UserName::parse("bob").unwrap(),
-        login_time,
-        node_id: "s1".to_owned(),
-        is_online: true,
-    };
-    assert_eq!(
-        people::stats_line(&info(0), 259_201_000),
-        "bob is online since 3d 1s on s1"
-    );
-    assert_eq!(
-        people::stats_line(&info(5_000), 1_000),
-        "bob is online since 0s on s1"
-    );
+    }
 }

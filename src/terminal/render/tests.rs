@@ -1,116 +1,97 @@
+//! Tests.
+
+use antiphon_protocol::UserName;
+use antiphon_protocol::id::MessageId;
+
 use super::*;
 
-fn me() -> UserName {
-    UserName::parse("alice").unwrap()
-}
-
-fn from_bob(text: &str) -> Message {
-    serde_json::from_value(serde_json::json!({
-        "from": "bob", "roomName": "a", "message": text, "ts": 45_296_000_u64, "format": "text",
-        "conversation": "room:a", "seq": 1, "messageId": "m",
-    }))
-    .unwrap()
+fn message(from: &str, conversation: &str, text: &str) -> Message {
+    Message {
+        from: UserName::parse(from).unwrap(),
+        room_name: String::new(),
+        message: text.to_owned(),
+        ts: 1_700_000_000_000,
+        format: "text".to_owned(),
+        conversation: conversation.to_owned(),
+        seq: 1,
+        message_id: MessageId("m".to_owned()),
+        client_id: None,
+    }
 }
 
 #[test]
-fn durations() {
-    let cases = [
+fn durations_are_the_two_largest_units() {
+    let golden = [
         (0, "0s"),
         (999, "0s"),
         (1_000, "1s"),
         (59_999, "59s"),
         (60_000, "1m"),
+        (61_000, "1m 1s"),
+        (3_599_999, "59m 59s"),
         (3_600_000, "1h"),
-        (3_661_000, "1h 1m 1s"),
+        (86_399_999, "23h 59m"),
         (86_400_000, "1d"),
-        (259_201_000, "3d 1s"),
-        (-5, "0s"),
+        (273_601_000, "3d 4h"),
+        (-1, "0s"),
         (i64::MIN, "0s"),
+        (i64::MAX, "106751991167d 7h"),
     ];
-    for (ms, expected) in cases {
-        assert_eq!(duration(ms), expected, "{ms}");
+    for (ms, shown) in golden {
+        assert_eq!(duration(ms), shown, "{ms}");
     }
 }
 
 #[test]
-fn a_message_names_its_place_only_elsewhere() {
-    let style = Style::plain();
+fn a_message_is_one_line_with_time_place_name_and_text() {
+    let plain = Painter::new(false);
+    let said = message("alice", "room:room1", "hello");
+    assert_eq!(plain.message(&said, "bob"), "22:13 #room1 alice  hello");
+    let direct = message("alice", "user:alice", "hello");
+    assert_eq!(plain.message(&direct, "bob"), "22:13 @alice alice  hello");
+    let mention = message("alice", "room:room1", "hello Bob!");
     assert_eq!(
-        message(style, &from_bob("hi"), &me(), Some("room:a")),
-        "12:34 bob: hi"
+        plain.message(&mention, "bob"),
+        "22:13 #room1 alice » hello Bob!"
     );
+    let lines = message("alice", "room:room1", "one\ntwo\u{1b}[2J");
     assert_eq!(
-        message(style, &from_bob("hi"), &me(), Some("room:b")),
-        "12:34 #a bob: hi"
-    );
-    assert_eq!(
-        message(style, &from_bob("hi"), &me(), None),
-        "12:34 #a bob: hi"
-    );
-    let mut emote = from_bob("waves");
-    emote.format = "emote".to_owned();
-    assert_eq!(
-        message(style, &emote, &me(), Some("room:a")),
-        "12:34 * bob waves"
+        plain.message(&lines, "bob"),
+        "22:13 #room1 alice  one\n      two"
     );
 }
 
 #[test]
-fn a_hostile_message_stays_text() {
-    let line = message(
-        Style::colored(),
-        &from_bob("\u{1b}]0;x\u{7}\u{9b}2Jhi\nroot: bye"),
-        &me(),
-        None,
-    );
-    assert!(line.ends_with(": hi\n      root: bye"), "{line:?}");
+fn a_name_is_mentioned_only_as_a_word() {
+    assert!(mentions("@bob look", "bob"));
+    assert!(mentions("BOB, look", "bob"));
+    assert!(!mentions("bobby", "bob"));
+    assert!(!mentions("bob-2", "bob"));
+    assert!(!mentions("anything", ""));
 }
 
 #[test]
-fn mentions_are_whole_words() {
-    for yes in ["alice", "hey @Alice!", "(alice)", "ask alice.", "alice: hi"] {
-        assert!(mentions(yes, &me()), "{yes}");
-    }
-    for no in ["malice", "alice2", "alice_b", "al ice", ""] {
-        assert!(!mentions(no, &me()), "{no}");
-    }
-    let line = message(
-        Style::plain(),
-        &from_bob("hey alice"),
-        &me(),
-        Some("room:a"),
-    );
-    assert_eq!(line, "12:34 bob: » hey alice");
+fn a_name_keeps_its_color_and_no_color_means_none() {
+    let (painted, plain) = (Painter::new(true), Painter::new(false));
+    assert_eq!(painted.name("alice"), painted.name("alice"));
+    assert_ne!(painted.name("alice"), "alice");
+    assert!(!painted.name("alice\u{1b}]0;x\u{7}").contains(']'));
+    let all = [
+        plain.name("a"),
+        plain.dim("b"),
+        plain.bold("c"),
+        plain.error("d"),
+    ];
+    assert_eq!(all.concat(), "abcd");
 }
 
 #[test]
-fn a_name_has_one_color_and_plain_style_has_none() {
-    assert_eq!(Style::plain().name("bob"), "bob");
-    assert_eq!(Style::colored().name("bob"), Style::colored().name("bob"));
-    assert!(Style::colored().name("bob").contains("\u{1b}["));
-    let colors: std::collections::HashSet<_> = (0..200)
-        .map(|n| format!("{:?}", name_color(&format!("user{n}"))))
-        .collect();
-    assert_eq!(colors.len(), PALETTE.len());
-}
-
-#[test]
-fn room_events_are_told_and_the_cluster_s_records_are_not() {
-    let event = |kind: &str| -> RoomEvent {
-        serde_json::from_value(serde_json::json!({
-            "roomName": "a", "kind": kind, "username": "alice", "by": "bob", "ts": 0,
-        }))
-        .unwrap()
-    };
-    let told = |kind| room_event(Style::plain(), &event(kind), &me());
-    assert_eq!(told("joined").as_deref(), Some("00:00 you joined #a"));
-    assert_eq!(
-        told("kicked").as_deref(),
-        Some("00:00 you were removed from #a by bob")
-    );
-    assert_eq!(
-        told("invited").as_deref(),
-        Some("00:00 bob invites you to #a: /join a")
-    );
-    assert_eq!(told("epoch"), None);
+fn rows_are_counted_as_the_line_editor_draws_them() {
+    assert_eq!(rows("", 10), 1);
+    assert_eq!(rows("123456789", 10), 1);
+    assert_eq!(rows("1234567890", 10), 2);
+    assert_eq!(rows("12345678901", 10), 2);
+    assert_eq!(rows("ab\ncd", 10), 2);
+    assert_eq!(rows("123456789世", 10), 2);
+    assert_eq!(rows("x", 0), 2);
 }

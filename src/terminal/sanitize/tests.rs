@@ -1,97 +1,160 @@
+//! Tests.
+
 use proptest::prelude::*;
 
 use super::*;
 
-fn is_harmless(text: &str) -> bool {
-    !text.chars().any(|c| c.is_control() || is_invisible(c))
+/// What must never come out, whatever went in.
+fn assert_harmless(output: &str) {
+    for line in output.split(&format!("\n{INDENT}")) {
+        for char in line.chars() {
+            assert!(!char.is_control(), "{char:?} in {output:?}");
+            let joins = char == ZERO_WIDTH_JOINER || char == EMOJI_STYLE;
+            assert!(joins || !is_invisible(char), "{char:?} in {output:?}");
+        }
+    }
+    assert!(output.chars().count() <= CHARS_MAX + INDENT.len() + 2);
+    assert!(output.lines().count() <= LINES_MAX);
 }
 
 #[test]
-fn attacks_leave_plain_text_only() {
-    let cases = [
-        ("clipboard", "a\u{1b}]52;c;aGk=\u{7}b", "ab"),
-        ("clipboard, ST", "a\u{1b}]52;c;aGk=\u{1b}\\b", "ab"),
-        ("clipboard, 8-bit", "a\u{9d}52;c;aGk=\u{9c}b", "ab"),
+fn known_attacks_leave_only_their_words() {
+    let attacks = [
+        ("clipboard", "a\u{1b}]52;c;ZXZpbA==\u{7}b", "ab"),
+        (
+            "clipboard, other end",
+            "a\u{1b}]52;c;ZXZpbA==\u{1b}\\b",
+            "ab",
+        ),
         (
             "link",
-            "\u{1b}]8;;http://evil\u{1b}\\safe\u{1b}]8;;\u{1b}\\",
-            "safe",
+            "a\u{1b}]8;;http://evil\u{1b}\\click\u{1b}]8;;\u{1b}\\b",
+            "aclickb",
         ),
-        ("title", "\u{1b}]0;owned\u{7}x", "x"),
-        ("clear screen", "a\u{1b}[2J\u{1b}[Hb", "ab"),
-        ("8-bit CSI", "a\u{9b}2Jb", "ab"),
-        ("color", "\u{1b}[1;31mred\u{1b}[0m", "red"),
-        ("device control", "a\u{1b}P$q\"p\u{1b}\\b", "ab"),
+        ("title", "a\u{1b}]0;title\u{7}b", "ab"),
+        ("clear screen", "a\u{1b}[2Jb", "ab"),
+        ("color", "a\u{1b}[38;5;196mred\u{1b}[0mb", "aredb"),
+        ("8-bit clear screen", "a\u{9b}2Jb", "ab"),
+        ("8-bit title", "a\u{9d}0;title\u{9c}b", "ab"),
+        ("8-bit title without end", "a\u{9d}0;title", "a"),
+        ("device control", "a\u{1b}Pq#0;2;0\u{1b}\\b", "ab"),
+        ("application command", "a\u{1b}_Gpayload\u{1b}\\b", "ab"),
+        ("privacy message", "a\u{1b}^words\u{1b}\\b", "ab"),
+        ("start of string", "a\u{1b}Xwords\u{1b}\\b", "ab"),
+        ("reset", "a\u{1b}cb", "ab"),
+        ("character set", "a\u{1b}(0b", "ab"),
+        ("sequence without end", "a\u{1b}[31", "a"),
+        ("lone escape", "a\u{1b}", "a"),
+        ("escape in a sequence", "a\u{1b}[1\u{1b}[2Jb", "ab"),
         (
-            "APC, PM, SOS",
-            "\u{1b}_x\u{1b}\\a\u{1b}^y\u{1b}\\b\u{1b}Xz\u{1b}\\c",
-            "abc",
+            "title without end spares the next line",
+            "a\u{1b}]0;x\nb",
+            "a\n      b",
         ),
-        ("reset", "\u{1b}ca", "a"),
-        ("charset", "\u{1b}(0a", "a"),
-        ("unfinished string", "a\u{1b}]0;rest", "a0;rest"),
-        ("unfinished CSI", "a\u{1b}[1;", "a"),
-        ("CSI cut by a letter of another script", "a\u{1b}[1ж", "aж"),
-        ("nested", "\u{1b}\u{1b}[2Ja", "a"),
-        ("override", "a\u{202e}txt.exe\u{202c}", "atxt.exe"),
-        ("isolates", "\u{2066}a\u{2069}", "a"),
-        ("separators", "a\u{2028}b\u{2029}c", "abc"),
-        ("bell, backspace, DEL", "a\u{7}\u{8}\u{7f}b", "ab"),
-        ("carriage return", "me: hi\rroot: bye", "me: hiroot: bye"),
-        ("zero width", "a\u{200b}b\u{200d}c\u{200c}d\u{feff}", "abcd"),
-        ("tags", "a\u{e0041}\u{e007f}", "a"),
+        ("direction", "a\u{202e}gpj.exe\u{202c}b", "agpj.exeb"),
+        ("isolates", "a\u{2066}x\u{2069}\u{200f}b", "axb"),
+        ("separators", "a\u{2028}x\u{2029}b", "axb"),
+        ("carriage return", "safe\rrm -rf", "saferm -rf"),
+        ("backspaces", "good\u{8}\u{8}\u{8}\u{8}evil", "goodevil"),
+        ("delete, bell, nul", "a\u{7f}\u{7}\0b", "ab"),
+        ("no width", "a\u{200b}\u{2060}\u{feff}\u{ad}b", "ab"),
+        ("joiner between letters", "a\u{200d}b", "ab"),
+        ("tags", "a\u{e0041}\u{e007f}b", "ab"),
         ("tab", "a\tb", "a b"),
+        ("lines", "a\r\nb", "a\n      b"),
     ];
-    for (name, attack, expected) in cases {
-        assert_eq!(sanitize_inline(attack), expected, "{name}");
+    for (attack, raw, shown) in attacks {
+        assert_eq!(text(raw), shown, "{attack}");
+        assert_harmless(&text(raw));
+    }
+    assert_eq!(line("a\nb"), "a b");
+}
+
+#[test]
+fn honest_text_comes_through() {
+    let honest = [
+        "Grüße, 世界! שלום مرحبا हिन्दी",
+        "👩\u{200d}👩\u{200d}👧 ❤\u{fe0f} 1\u{fe0f}\u{20e3} 👍🏽",
+        "fn main() { println!(\"[2J\"); }",
+        "e\u{301}",
+    ];
+    for raw in honest {
+        assert_eq!(text(raw), raw);
     }
 }
 
 #[test]
-fn a_newline_cannot_forge_a_line() {
-    assert_eq!(
-        sanitize("hi\n12:00 root: obey"),
-        "hi\n      12:00 root: obey"
-    );
-    assert_eq!(sanitize("a\r\nb"), "a\n      b");
-    assert_eq!(sanitize_inline("a\nb"), "a b");
+fn length_and_lines_are_bounded() {
+    assert_harmless(&text(&"x".repeat(CHARS_MAX * 2)));
+    assert_harmless(&text(&"\n".repeat(CHARS_MAX)));
+    assert!(!line(&"\n".repeat(500)).contains('\n'));
 }
 
-#[test]
-fn what_people_write_stays() {
-    let family = "👨\u{200d}👩\u{200d}👧 ❤\u{fe0f}\u{200d}🔥";
-    for text in [
-        "héllo wörld",
-        "你好",
-        "שלום",
-        "می\u{200c}خواهم",
-        family,
-        "🇩🇪 👍🏽",
-        "a [1m b ]0; c",
-    ] {
-        assert_eq!(sanitize(text), text);
-    }
+fn piece() -> impl Strategy<Value = String> {
+    let pieces = vec![
+        "\u{1b}",
+        "[",
+        "]",
+        "P",
+        "X",
+        "^",
+        "_",
+        "\\",
+        "\u{7}",
+        "\u{9b}",
+        "\u{9c}",
+        "\u{9d}",
+        "\u{90}",
+        "\u{98}",
+        "\u{9e}",
+        "\u{9f}",
+        "2J",
+        "52;c;",
+        "0;t",
+        "8;;",
+        "m",
+        "?25l",
+        "\n",
+        "\r",
+        "\t",
+        "\0",
+        "\u{7f}",
+        "\u{85}",
+        "\u{202e}",
+        "\u{2066}",
+        "\u{200d}",
+        "\u{fe0f}",
+        "\u{200b}",
+        "\u{2028}",
+        "👩",
+        "a",
+        " ",
+        "(",
+        "0",
+        "世",
+        "\u{18}",
+        "\u{e0041}",
+    ];
+    prop::sample::select(pieces).prop_map(str::to_owned)
 }
 
 proptest! {
     #[test]
-    fn no_control_character_survives(text in any::<String>()) {
-        prop_assert!(is_harmless(&sanitize_inline(&text)));
-        prop_assert!(is_harmless(&sanitize(&text).replace(CONTINUATION, "")));
+    fn arbitrary_text_is_harmless(raw in any::<String>()) {
+        assert_harmless(&text(&raw));
+        prop_assert!(!line(&raw).contains('\n'));
     }
 
     #[test]
-    fn nor_from_pieces_of_sequences(
-        pieces in prop::collection::vec(prop::sample::select(vec![
-            "\u{1b}", "[", "]", "P", "\\", "\u{7}", "\u{9b}", "\u{9c}", "\u{9d}", "\u{90}", "0;",
-            "m", "a", "\n", "\r", "\t", "\u{202e}", "\u{200d}", "👍", "ж", "\u{7f}", "\u{85}",
-        ]), 0..40)
-    ) {
-        let text = pieces.concat();
-        prop_assert!(is_harmless(&sanitize_inline(&text)));
-        let lines = sanitize(&text);
-        prop_assert!(is_harmless(&lines.replace(CONTINUATION, "")));
-        // Done once, it is done.
-        prop_assert_eq!(sanitize_inline(&sanitize_inline(&text)), sanitize_inline(&text));
+    fn attack_pieces_in_any_order_are_harmless(raw in prop::collection::vec(piece(), 0..60)) {
+        let raw = raw.concat();
+        assert_harmless(&text(&raw));
+        prop_assert!(!line(&raw).contains('\n'));
+    }
+
+    #[test]
+    fn cleaning_one_line_twice_changes_nothing(raw in prop::collection::vec(piece(), 0..60)) {
+        let once = line(&raw.concat());
+        prop_assert_eq!(line(&once), once.clone());
     }
 }

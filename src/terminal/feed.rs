@@ -1,0 +1,162 @@
+//! What comes from the network, turned into lines: a function of the event and the state.
+
+use std::time::Duration;
+
+use antiphon_client::{Closed, DisconnectReason, Event};
+use antiphon_protocol::UserName;
+use antiphon_protocol::message::{Presence, RoomEvent, RoomEventKind};
+
+use super::render::{self, Painter};
+use super::sanitize;
+use super::state::State;
+
+/// The lines of an event.
+pub fn lines(event: Event, state: &mut State, painter: Painter) -> Vec<String> {
+    match event {
+        Event::Connected { server } => {
+            state.server = sanitize::line(&server);
+            Vec::new()
+        }
+        Event::LoggedIn {
+            username,
+            conversations,
+            log_replaced,
+        } => {
+            state.logged_in(username.as_str(), &conversations);
+            let mut lines = vec![painter.dim(&format!("— connected again, to {}", state.server))];
+            if log_replaced {
+                let words = "— this server has another log than before: older messages are gone";
+                lines.push(painter.error(words));
+            }
+            lines
+        }
+        Event::Disconnected { reason, retry_in } => disconnected(&reason, retry_in, state, painter),
+        Event::Message(message) => {
+            state.saw_message(&message);
+            vec![painter.message(&message, &state.me)]
+        }
+        Event::Presence(presence) => came_or_went(&presence, state, painter),
+        Event::RoomEvent(event) => {
+            let line = room_event(&event, state);
+            line.map(|line| painter.dim(&format!("{} {line}", render::time_of_day(event.ts))))
+                .into_iter()
+                .collect()
+        }
+        Event::Notice(notice) => {
+            vec![painter.dim(&format!("— {}", sanitize::line(&notice.message)))]
+        }
+        Event::Gap {
+            conversation,
+            from,
+            to,
+        } => {
+            state.saw_seq(&conversation, to);
+            let place = render::label(&conversation);
+            vec![painter.error(&format!("— {place}: messages {from} to {to} are gone"))]
+        }
+        Event::Stopped { reason } => {
+            let why = sanitize::line(&reason.to_string());
+            state.connected = false;
+            let asked = reason == antiphon_client::StopReason::Asked;
+            state.stopped = Some(reason);
+            if asked {
+                Vec::new()
+            } else {
+                vec![painter.error(&format!("— {why}; press Enter to leave"))]
+            }
+        }
+    }
+}
+
+/// One line a loss, however often the next attempts fail.
+fn disconnected(
+    reason: &DisconnectReason,
+    retry_in: Duration,
+    state: &mut State,
+    painter: Painter,
+) -> Vec<String> {
+    if !std::mem::replace(&mut state.connected, false) {
+        return Vec::new();
+    }
+    let why = sanitize::line(&words(reason));
+    let when = if retry_in.as_secs() == 0 {
+        "trying again".to_owned()
+    } else {
+        format!("trying again in {}s", retry_in.as_secs())
+    };
+    vec![painter.dim(&format!("— not connected ({why}); {when}"))]
+}
+
+/// A server's own words are enough, if it has some; how a connection broke tells nobody much.
+fn words(reason: &DisconnectReason) -> String {
+    if let DisconnectReason::Closed(Closed::Lost(_)) = reason {
+        return "the connection broke".to_owned();
+    }
+    if let DisconnectReason::Closed(Closed::Server { reason, .. }) = reason
+        && !reason.is_empty()
+    {
+        return format!("the server says: {reason}");
+    }
+    reason.to_string()
+}
+
+fn came_or_went(presence: &Presence, state: &mut State, painter: Painter) -> Vec<String> {
+    let user = presence.username.as_str();
+    state.saw_user(user);
+    if presence.is_online {
+        state.away_told.remove(user);
+    }
+    if user == state.me {
+        return Vec::new();
+    }
+    let what = if presence.is_online {
+        "is on line"
+    } else {
+        "has gone"
+    };
+    vec![painter.dim(&format!("— {} {what}", sanitize::line(user)))]
+}
+
+fn room_event(event: &RoomEvent, state: &mut State) -> Option<String> {
+    let room = event.room_name.as_str();
+    let place = format!("#{}", sanitize::line(room));
+    let named = |name: &Option<UserName>| name.as_ref().map(|name| name.as_str().to_owned());
+    let user = named(&event.username);
+    let by = named(&event.by).map_or_else(String::new, |by| format!(" by {}", sanitize::line(&by)));
+    let own = user.as_deref() == Some(&*state.me);
+    if let Some(user) = &user {
+        state.saw_user(user);
+    }
+    if let Some(seq) = event.seq {
+        state.saw_seq(&format!("room:{room}"), seq);
+    }
+    let user = sanitize::line(&user.unwrap_or_default());
+    match event.kind {
+        RoomEventKind::Joined if own => {
+            state.rooms.insert(room.to_owned());
+            None
+        }
+        RoomEventKind::Joined => Some(format!("{place} {user} joined")),
+        RoomEventKind::Left if own => {
+            state.left(room);
+            None
+        }
+        RoomEventKind::Left => Some(format!("{place} {user} left")),
+        RoomEventKind::Kicked if own => {
+            state.left(room);
+            Some(format!("{place} you were removed{by}"))
+        }
+        RoomEventKind::Kicked => Some(format!("{place} {user} was removed{by}")),
+        RoomEventKind::Invited => {
+            state.saw_room(room);
+            Some(format!(
+                "{place} you are invited{by}: /join {}",
+                sanitize::line(room)
+            ))
+        }
+        RoomEventKind::Epoch => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,121 @@
+//! Tests.
+
+use antiphon_client::StopReason;
+use antiphon_protocol::RoomName;
+use antiphon_protocol::message::Notice;
+
+use super::*;
+
+fn state() -> State {
+    let mut state = State::default();
+    state.logged_in("alice", &[]);
+    state
+}
+
+fn shown(event: Event, state: &mut State) -> Vec<String> {
+    lines(event, state, Painter::new(false))
+}
+
+fn room_line(kind: RoomEventKind, user: &str, by: Option<&str>, state: &mut State) -> Vec<String> {
+    let event = RoomEvent {
+        room_name: RoomName::parse("a").unwrap(),
+        kind,
+        username: Some(UserName::parse(user).unwrap()),
+        by: by.map(|by| UserName::parse(by).unwrap()),
+        seq: None,
+        ts: 60_000,
+    };
+    shown(Event::RoomEvent(event), state)
+}
+
+#[test]
+fn a_loss_is_one_line_however_long_it_lasts() {
+    let state = &mut state();
+    let loss = || Event::Disconnected {
+        reason: DisconnectReason::Closed(Closed::Lost("reset by peer".to_owned())),
+        retry_in: Duration::from_secs(2),
+    };
+    assert_eq!(
+        shown(loss(), state),
+        ["— not connected (the connection broke); trying again in 2s"]
+    );
+    assert!(shown(loss(), state).is_empty());
+    assert!(
+        shown(
+            Event::Connected {
+                server: "s\u{7}2".to_owned()
+            },
+            state
+        )
+        .is_empty()
+    );
+    let back = Event::LoggedIn {
+        username: UserName::parse("alice").unwrap(),
+        conversations: Vec::new(),
+        log_replaced: false,
+    };
+    assert_eq!(shown(back, state), ["— connected again, to s2"]);
+    let restart = Event::Disconnected {
+        reason: DisconnectReason::Closed(Closed::Server {
+            code: 1012,
+            reason: "restart\u{9b}2J".to_owned(),
+        }),
+        retry_in: Duration::ZERO,
+    };
+    assert_eq!(
+        shown(restart, state),
+        ["— not connected (the server says: restart); trying again"]
+    );
+}
+
+#[test]
+fn joins_and_leaves_are_one_line_and_change_the_rooms() {
+    let state = &mut state();
+    assert!(room_line(RoomEventKind::Joined, "alice", None, state).is_empty());
+    assert!(state.rooms.contains("a"));
+    assert_eq!(
+        room_line(RoomEventKind::Joined, "bob", None, state),
+        ["00:01 #a bob joined"]
+    );
+    assert_eq!(
+        room_line(RoomEventKind::Left, "bob", None, state),
+        ["00:01 #a bob left"]
+    );
+    assert_eq!(
+        room_line(RoomEventKind::Kicked, "alice", Some("bob"), state),
+        ["00:01 #a you were removed by bob"]
+    );
+    assert!(!state.rooms.contains("a"));
+    assert!(room_line(RoomEventKind::Epoch, "bob", None, state).is_empty());
+}
+
+#[test]
+fn the_end_is_told_and_kept() {
+    let state = &mut state();
+    let reason = StopReason::Credentials("no".to_owned());
+    let said = shown(
+        Event::Stopped {
+            reason: reason.clone(),
+        },
+        state,
+    );
+    assert_eq!(said, ["— not logged in: no; press Enter to leave"]);
+    assert_eq!(state.stopped, Some(reason));
+    assert!(
+        shown(
+            Event::Stopped {
+                reason: StopReason::Asked
+            },
+            state
+        )
+        .is_empty()
+    );
+}
+
+#[test]
+fn words_of_others_are_cleaned() {
+    let notice = Event::Notice(Notice {
+        message: "\u{1b}]0;x\u{7}\u{202e}hello".to_owned(),
+    });
+    assert_eq!(shown(notice, &mut state()), ["— hello"]);
+}
