@@ -1,5 +1,6 @@
 //! Tests.
 
+use antiphon_protocol::ClientId;
 use antiphon_protocol::client::ConversationKind;
 use antiphon_protocol::id::MessageId;
 use antiphon_protocol::{RoomName, UserName};
