@@ -249,3 +249,32 @@ async fn a_read_cursor_never_moves_back() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn an_answer_keeps_its_bound_whatever_its_messages_look_like_in_json() {
+    const ANSWER_BYTES_MAX: usize = 1024 * 1024;
+    const MESSAGES: u64 = 24;
+    let cluster = Cluster::start(&Options::set(FAST));
+    let mut alice = Client::join(cluster.server(0), "alice").await;
+    alice.ok("createRoom", json!({"roomName": "garden"})).await;
+    // Six bytes each in JSON: an honest client sends few of them, another one a page full.
+    let text = "\u{1}".repeat(8_000);
+    for at in 1..=MESSAGES {
+        alice.say("garden", &text, &format!("a-{at}")).await;
+    }
+    let page = alice
+        .ok("history", json!({"conversation": "room:garden"}))
+        .await;
+    assert!(page.to_string().len() < ANSWER_BYTES_MAX);
+    assert_eq!(page["more"], true, "the rest is asked for");
+
+    // Each cursor alone would bring a page; the first one brings something in any case.
+    let cursors = vec![json!({"conversation": "room:garden", "afterSeq": 0}); 200];
+    let answer = alice.ok("sync", json!({"cursors": cursors})).await;
+    assert!(answer.to_string().len() < ANSWER_BYTES_MAX);
+    let pages = answer["conversations"].as_array().unwrap();
+    assert_eq!(pages.len(), 200);
+    assert_eq!(pages[0]["messages"][0]["seq"], 1);
+    assert_eq!(pages[199]["messages"], json!([]));
+    assert_eq!(pages[199]["more"], true);
+}

@@ -3,6 +3,20 @@
 use antiphon_core::contract::Record;
 use antiphon_protocol::{ConversationId, Message, UserName};
 
+/// Bytes of a message in JSON besides its text, roughly.
+const ENVELOPE_BYTES: usize = 400;
+
+/// At most so many bytes the message of a record takes in an answer, where JSON escapes make
+/// up to six bytes of one.
+pub(crate) fn encoded_bytes(record: &Record) -> usize {
+    let escaped = |byte: u8| match byte {
+        b'"' | b'\\' | b'\n' | b'\r' | b'\t' => 2,
+        0..0x20 => 6,
+        _ => 1,
+    };
+    ENVELOPE_BYTES + record.body.bytes().map(escaped).sum::<usize>()
+}
+
 /// The message of a record, with the conversation's name for `viewer`.
 pub(crate) fn view(record: &Record, viewer: &UserName) -> Message {
     let room_name = match &record.conversation {

@@ -7,11 +7,8 @@ use antiphon_protocol::{ConversationId, ErrorBody, Message, UserName};
 use async_trait::async_trait;
 
 use super::{Answer, Caller, CommandResult, refusal, reply};
-use crate::server::message::view;
+use crate::server::message::{encoded_bytes, view};
 use crate::server::settings::PAGE_BYTES_MAX;
-
-/// Bytes of a message in JSON besides its text, roughly.
-const MESSAGE_OVERHEAD_BYTES: usize = 400;
 
 /// Where a page begins.
 #[derive(Debug, Clone, Copy)]
@@ -152,13 +149,11 @@ fn lay_out(
     budget: &mut usize,
 ) -> Page {
     let backwards = matches!(from, From::Before(_));
-    let size = |record: &Record| record.body.len() + MESSAGE_OVERHEAD_BYTES;
-    let mut kept = 0;
+    // One message always fits a whole budget, so the first page of an answer is never empty
+    // for want of room; a later one may be, and then says `more`.
     let mut fits = |record: &Record| {
-        let fits = kept == 0 || size(record) <= *budget;
-        *budget = budget.saturating_sub(size(record));
-        kept += 1;
-        fits
+        let rest = budget.checked_sub(encoded_bytes(record));
+        rest.map(|rest| *budget = rest).is_some()
     };
     if backwards {
         let cut = records

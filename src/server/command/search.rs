@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use super::conversations::conversations_of;
 use super::{Answer, Caller, CommandResult, refusal, reply};
-use crate::server::message::view;
+use crate::server::message::{encoded_bytes, view};
 use crate::server::settings::PAGE_BYTES_MAX;
 
 pub(super) struct SearchHandler;
@@ -31,10 +31,10 @@ impl CommandHandler<Caller, Search, Answer, ErrorBody> for SearchHandler {
         let mut budget = PAGE_BYTES_MAX;
         let mut messages = Vec::new();
         for record in found.map_err(refusal)? {
-            if record.body.len() > budget {
+            let Some(rest) = budget.checked_sub(encoded_bytes(&record)) else {
                 break;
-            }
-            budget -= record.body.len();
+            };
+            budget = rest;
             messages.push(view(&record, &user));
         }
         reply::<Search>(caller, &SearchReply { messages })
