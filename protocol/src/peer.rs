@@ -106,6 +106,13 @@ pub enum PeerFrame {
         /// The frame.
         delivery: Delivery,
     },
+    /// Leader: a delivery for some users on the follower.
+    Tell {
+        /// Who gets it.
+        users: Vec<UserName>,
+        /// What.
+        delivery: Delivery,
+    },
     /// Leader: a delivery for one user on the follower.
     Direct(DirectDelivery),
     /// Either way: an older epoch was refused; the newest is told.
@@ -134,6 +141,7 @@ impl PeerFrame {
             Self::Result { .. } => "result",
             Self::Audience { .. } => "audience",
             Self::Deliver { .. } => "deliver",
+            Self::Tell { .. } => "tell",
             Self::Direct(_) => "direct",
             Self::StaleEpoch { .. } => "staleEpoch",
             Self::Ping => "ping",
@@ -154,6 +162,7 @@ impl PeerFrame {
         "result",
         "audience",
         "deliver",
+        "tell",
         "direct",
         "staleEpoch",
         "goodbye",

@@ -11,6 +11,7 @@ use crate::options::{
     Login, Plan, PlannedConversation, Progress, SeedError, SeedOptions, Stores, Summary,
 };
 use crate::own::Survey;
+use crate::random::Random;
 use crate::world::{SEED_EPOCH, SeedRoom, Talk, World, created_at_ms};
 
 /// Most users in one call.
@@ -19,6 +20,12 @@ const USERS_BATCH_MAX: usize = 500;
 const RECORDS_BATCH_MAX: usize = 256;
 /// How often in a row others may take the place of the next record.
 const TRIES_MAX: u32 = 20;
+/// Users whose read cursors a seed sets: those that people log in as.
+const READERS: usize = 9;
+/// They have fewer unread messages than this in each conversation.
+const UNREAD_BOUND: u64 = 9;
+/// Sets the numbers for read cursors apart from those for words.
+const READ_CURSORS: u64 = u64::MAX;
 /// How many logins the summary tells.
 const LOGINS_TOLD: usize = 3;
 
@@ -73,6 +80,9 @@ pub async fn run(
                 done: messages.made + messages.there,
                 total,
             });
+        }
+        if there < records.len() {
+            mark_read(stores, &start, talk).await?;
         }
     }
     progress(Progress::Messages {
@@ -259,6 +269,23 @@ async fn first_missing(stores: &Stores, records: &[Record]) -> Result<usize, See
 struct Written {
     made: u64,
     there: u64,
+}
+
+/// Moves the read cursors of the first users near the end, so that whoever logs in as one of
+/// them finds some messages unread, not all of the past.
+async fn mark_read(stores: &Stores, start: &Start<'_>, talk: &Talk) -> Result<(), SeedError> {
+    let Some(tail) = stores.archive.tail(&talk.conversation).await? else {
+        return Ok(());
+    };
+    let mut random = Random::new(start.options.seed, &[talk.number, READ_CURSORS]);
+    for user in start.world.users.iter().take(READERS) {
+        let unread = random.below(UNREAD_BOUND);
+        if talk.participants.contains(user) {
+            let seq = tail.seq.saturating_sub(unread);
+            stores.rooms.set_read(user, &talk.conversation, seq).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Appends the first of the records at the end of their conversation; returns the rest.

@@ -73,6 +73,11 @@ impl FanOut {
         self.deliver(std::iter::once(user), delivery, except);
     }
 
+    /// Delivers a frame to some users' sessions here.
+    pub(crate) fn to_users(&self, users: &[UserName], delivery: &Delivery) {
+        self.deliver(users.iter(), delivery, None);
+    }
+
     /// Forgets every audience: the leader that made them is gone.
     pub(crate) fn clear_audiences(&self) {
         lock(&self.audiences).clear();

@@ -16,7 +16,7 @@ use tracing::{info, warn};
 
 use super::recorder::Recorder;
 use super::room::{
-    LinkId, Outbox, Outboxes, Presence, ReplyTo, RoomInput, RoomSeat, Rooms, Stored,
+    LinkId, Outbox, Outboxes, Presence, ReplyTo, RoomInput, RoomSeat, Rooms, Stored, Told,
 };
 use super::session::lock;
 use super::settings::{DIRECTORY_INTERVAL, DIRECTORY_TTL, PRESENCE_QUIET, Settings};
@@ -194,6 +194,7 @@ impl Leader {
             | PeerFrame::Result { .. }
             | PeerFrame::Audience { .. }
             | PeerFrame::Deliver { .. }
+            | PeerFrame::Tell { .. }
             | PeerFrame::Direct(_) => {}
         }
     }
@@ -203,9 +204,10 @@ impl Leader {
         user: antiphon_protocol::UserName,
         rooms: Vec<antiphon_protocol::RoomName>,
     ) {
+        let told = Told::default();
         for room in rooms {
             self.rooms
-                .send(&room, RoomInput::Recheck(user.clone()))
+                .send(&room, RoomInput::Recheck(user.clone(), Arc::clone(&told)))
                 .await;
         }
     }

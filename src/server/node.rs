@@ -74,6 +74,7 @@ impl Node {
                     .change_audience(room, added, &removed, position);
             }
             PeerFrame::Deliver { room, delivery } => self.fan_out.to_room(&room, &delivery),
+            PeerFrame::Tell { users, delivery } => self.fan_out.to_users(&users, &delivery),
             PeerFrame::Direct(direct) => self.fan_out.to_user(&direct.to, &direct.delivery, None),
             PeerFrame::EndSessions {
                 user,

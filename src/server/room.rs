@@ -1,7 +1,7 @@
 //! Rooms, on their owner: one actor a room, which alone changes the room's members and gives
 //! its messages their order. Others hold a handle and send to its bounded queue.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -47,6 +47,10 @@ pub(crate) struct ReplyTo {
     pub(crate) request: u64,
 }
 
+/// Who was told that somebody came or went: the rooms that both are in share it, so that
+/// nobody hears it twice.
+pub(crate) type Told = Arc<Mutex<HashSet<UserName>>>;
+
 /// What a room's queue holds.
 #[derive(Debug)]
 pub(crate) enum RoomInput {
@@ -60,7 +64,7 @@ pub(crate) enum RoomInput {
         reply: ReplyTo,
     },
     /// A user's presence may have changed.
-    Recheck(UserName),
+    Recheck(UserName, Told),
 }
 
 /// What every room's actor needs.

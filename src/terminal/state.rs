@@ -13,7 +13,9 @@ use super::render;
 /// Names that are kept for completion.
 pub const NAMES_MAX: usize = 2_000;
 /// Unread conversations that the prompt names.
-const PROMPT_UNREAD_MAX: usize = 3;
+const PROMPT_UNREAD_MAX: usize = 2;
+/// Unread messages are counted in the prompt up to here.
+const PROMPT_COUNT_MAX: u64 = 99;
 
 /// See the head of the file.
 #[derive(Debug, Default)]
@@ -163,7 +165,7 @@ impl State {
         if !self.unread.is_empty() {
             let named = self.unread.iter().take(PROMPT_UNREAD_MAX);
             let mut named: Vec<String> = named
-                .map(|(name, count)| format!("{} {count}", render::label(name)))
+                .map(|(name, count)| format!("{} {}", render::label(name), short(*count)))
                 .collect();
             if self.unread.len() > PROMPT_UNREAD_MAX {
                 named.push(format!("+{}", self.unread.len() - PROMPT_UNREAD_MAX));
@@ -171,6 +173,15 @@ impl State {
             prompt += &format!("({}) ", named.join(", "));
         }
         prompt + "› "
+    }
+}
+
+/// A count that stays short.
+fn short(count: u64) -> String {
+    if count > PROMPT_COUNT_MAX {
+        format!("{PROMPT_COUNT_MAX}+")
+    } else {
+        count.to_string()
     }
 }
 

@@ -14,9 +14,10 @@ use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 use tracing::{debug, warn};
 
-use super::{LinkId, ReplyTo, RoomInput, RoomSeat, result_frame};
+use super::{LinkId, ReplyTo, RoomInput, RoomSeat, Told, result_frame};
 use crate::server::fan_out::position_frame;
 use crate::server::recorder::{Log, leader_unavailable, store_unavailable, unknown_outcome};
+use crate::server::session::lock;
 use crate::server::settings::{BATCH_MAX, PRESENCE_MEMBERS_MAX, ROOM_IDLE};
 
 /// What is known of a room that exists.
@@ -31,6 +32,10 @@ pub(super) struct RoomLog {
     /// Whether the top record is of this term (or there is none), so that no mark is due.
     pub(super) sealed: bool,
 }
+
+/// Users to look at again, each with those who know already that they came or went; without
+/// such a list nobody is told.
+pub(super) type Rechecks = BTreeMap<UserName, Option<Told>>;
 
 /// The members who are on, by the link behind which they are.
 #[derive(Default)]
@@ -138,11 +143,11 @@ impl Actor {
     /// Handles a batch in order: runs of messages are written together.
     async fn handle(&mut self, batch: &mut Vec<RoomInput>) {
         let mut chats = Vec::new();
-        let mut rechecks = BTreeSet::new();
+        let mut rechecks = BTreeMap::new();
         for input in batch.drain(..) {
             match input {
-                RoomInput::Recheck(user) => {
-                    rechecks.insert(user);
+                RoomInput::Recheck(user, told) => {
+                    rechecks.insert(user, Some(told));
                 }
                 RoomInput::Command {
                     user,
@@ -266,15 +271,22 @@ impl Actor {
     async fn fill_audience(&mut self) {
         let Some(Some(room)) = &self.room else { return };
         let members = room.members.values().filter(|row| row.standing.is_member());
-        let mut users: BTreeSet<UserName> = members.map(|row| row.user.clone()).collect();
+        // Nobody is told: who is on was told elsewhere, or under an earlier leader.
+        let mut users: Rechecks = members.map(|row| (row.user.clone(), None)).collect();
         // Who was in it and is no longer a member is taken out.
-        users.extend(self.audience.0.values().flatten().cloned());
+        users.extend(
+            self.audience
+                .0
+                .values()
+                .flatten()
+                .map(|user| (user.clone(), None)),
+        );
         let top = self.log.log.as_ref().and_then(Log::top);
         self.update_audience(users, top).await;
     }
 
     /// Looks again where these users are, and tells the servers what changed.
-    async fn recheck_all(&mut self, users: &mut BTreeSet<UserName>) {
+    async fn recheck_all(&mut self, users: &mut Rechecks) {
         if users.is_empty() {
             return;
         }
@@ -290,16 +302,13 @@ impl Actor {
         self.update_audience(users, top).await;
     }
 
-    /// Brings the audience up to date for these users.
-    pub(super) async fn update_audience(
-        &mut self,
-        users: BTreeSet<UserName>,
-        position: Option<u64>,
-    ) {
+    /// Brings the audience up to date for these users, and tells the others who came or went
+    /// where a list of those who know is given.
+    pub(super) async fn update_audience(&mut self, users: Rechecks, position: Option<u64>) {
         let Some(Some(room)) = &self.room else { return };
         let mut changes: BTreeMap<LinkId, (Vec<UserName>, Vec<UserName>)> = BTreeMap::new();
         let mut turned = Vec::new();
-        for user in users {
+        for (user, told) in users {
             let is_member = room
                 .members
                 .get(&user)
@@ -318,8 +327,11 @@ impl Actor {
                 self.audience.remove(*link, &user);
                 changes.entry(*link).or_default().1.push(user.clone());
             }
-            if is_member && links.is_empty() != before.is_empty() {
-                turned.push((user, !links.is_empty()));
+            if let Some(told) = told
+                && is_member
+                && links.is_empty() != before.is_empty()
+            {
+                turned.push((user, !links.is_empty(), told));
             }
         }
         for (link, (added, removed)) in changes {
@@ -340,20 +352,37 @@ impl Actor {
         self.tell_presence(turned).await;
     }
 
-    async fn tell_presence(&self, turned: Vec<(UserName, bool)>) {
+    async fn tell_presence(&self, turned: Vec<(UserName, bool, Told)>) {
         let Some(Some(room)) = &self.room else { return };
         if room.members.len() > PRESENCE_MEMBERS_MAX || clock::now() < self.seat.presence_from {
             return;
         }
-        for (username, is_online) in turned {
-            self.deliver(event(
+        for (username, is_online, told) in turned {
+            lock(&told).insert(username.clone());
+            let event = event(
                 "presence",
                 &PresenceEvent {
                     username,
                     is_online,
                 },
-            ))
-            .await;
+            );
+            for (link, audience) in &self.audience.0 {
+                let users: Vec<UserName> = {
+                    let mut told = lock(&told);
+                    audience
+                        .iter()
+                        .filter(|user| told.insert((*user).clone()))
+                        .cloned()
+                        .collect()
+                };
+                if !users.is_empty() {
+                    let frame = PeerFrame::Tell {
+                        users,
+                        delivery: event.clone(),
+                    };
+                    self.seat.outboxes.send(*link, frame).await;
+                }
+            }
         }
     }
 

@@ -1,7 +1,7 @@
 //! Members of a room: made, joined, left, invited, kicked. The store is written first, then
 //! memory; the answer follows both.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use antiphon_core::clock;
 use antiphon_core::contract::{BackendError, BackendErrorKind, MemberRecord, RoomRecord, Standing};
@@ -12,7 +12,7 @@ use antiphon_protocol::peer::{DirectDelivery, PeerFrame, RoomCommand, RoomOutcom
 use antiphon_protocol::{ErrorBody, UserName};
 
 use super::ReplyTo;
-use super::actor::{Actor, Room, event};
+use super::actor::{Actor, Rechecks, Room, event};
 
 /// No such room, as far as the asker may know.
 pub(crate) fn room_not_found() -> ErrorBody {
@@ -309,7 +309,7 @@ impl Actor {
             room.members.remove(user);
         }
         self.seat.presence.left(user, &self.name);
-        self.update_audience(BTreeSet::from([user.clone()]), None)
+        self.update_audience(Rechecks::from([(user.clone(), None)]), None)
             .await;
     }
 
@@ -325,7 +325,7 @@ impl Actor {
 
     async fn now_member(&mut self, user: &UserName) {
         self.seat.presence.joined(user, &self.name);
-        self.update_audience(BTreeSet::from([user.clone()]), None)
+        self.update_audience(Rechecks::from([(user.clone(), None)]), None)
             .await;
     }
 }

@@ -236,7 +236,7 @@ fn invite(name: &str) -> RoomCommand {
 /// Action and data of the room's deliveries.
 fn deliveries(frames: &[PeerFrame]) -> Vec<(String, Value)> {
     let delivered = frames.iter().filter_map(|frame| match frame {
-        PeerFrame::Deliver { delivery, .. } => {
+        PeerFrame::Deliver { delivery, .. } | PeerFrame::Tell { delivery, .. } => {
             let mut frame: Value = serde_json::from_str(delivery.frame.get()).unwrap();
             Some((
                 frame["action"].as_str().unwrap().into(),

@@ -56,7 +56,7 @@ fn the_prompt_names_the_conversation_and_what_is_unread_elsewhere() {
     for other in ["room:c", "room:d"] {
         state.saw_message(&message("bob", other, 1, None));
     }
-    assert_eq!(state.prompt(), "#a (#b 1, #c 1, #d 1, +1) › ");
+    assert_eq!(state.prompt(), "#a (#b 1, #c 1, +2) › ");
     state.left("a");
     assert_eq!(state.current, None);
 }

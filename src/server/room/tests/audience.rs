@@ -125,6 +125,28 @@ async fn presence_is_told_after_the_quiet_and_when_it_really_turns() {
     assert!(turns(&link.catch_up().await).is_empty());
 }
 
+/// Who shares several rooms with somebody hears once that they came.
+#[tokio::test]
+async fn presence_is_told_once_however_many_rooms_are_shared() {
+    let f = fixture().await;
+    for name in ["hall", "den", "yard"] {
+        f.stores
+            .add_room(name, Visibility::Public, &["alice", "bob"])
+            .await;
+    }
+    let (_term, mut link) = f.led(&["alice"]).await;
+    link.catch_up().await;
+    pass(PRESENCE_QUIET).await;
+    link.up(&f.backends, "bob").await;
+    let mut told = Vec::new();
+    for frame in link.catch_up().await {
+        if let PeerFrame::Tell { users, .. } = frame {
+            told.extend(users);
+        }
+    }
+    assert_eq!(told, [user("alice")]);
+}
+
 /// What a lost fan-out is noticed by.
 #[tokio::test]
 async fn an_active_room_tells_its_top_and_a_quiet_one_does_not() {

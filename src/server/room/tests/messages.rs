@@ -283,7 +283,7 @@ async fn a_stopped_leader_takes_nothing_more() {
     assert!(goodbye);
     link.submit("alice", HALL, chat("two")).await;
     let rooms = term.leader.rooms();
-    let input = RoomInput::Recheck(user("alice"));
+    let input = RoomInput::Recheck(user("alice"), crate::server::room::Told::default());
     antiphon_core::clock::timeout(PATIENCE, rooms.send(&room(HALL), input))
         .await
         .expect("no endless loop");
