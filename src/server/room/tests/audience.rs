@@ -30,6 +30,7 @@ async fn one_frame_for_each_link_whatever_the_members() {
     assert_eq!(counts, [1, 1, 0]);
 }
 
+/// Pitfall 80: a change is told as a change, to whom it concerns.
 #[tokio::test]
 async fn deltas_follow_sessions_and_links() {
     let f = fixture().await;

@@ -140,6 +140,7 @@ async fn strangers_on_the_cluster_port_get_nothing() {
     cluster.stop().await;
 }
 
+/// Pitfall 46: a frame carries the term it was meant for, and makes one hop.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_frame_of_an_old_term_is_refused() {
     let cluster = with_hall(Plan::default()).await;
@@ -162,6 +163,7 @@ async fn a_frame_of_an_old_term_is_refused() {
 }
 
 /// Design section 4: private chat needs no leader.
+/// Pitfall 77: private messages pass no leader.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn direct_messages_are_stored_without_any_leader() {
     let plan = Plan {
