@@ -1,12 +1,13 @@
+mod sessions;
+
 use std::time::Duration;
 
-use antiphon_core::contract::SessionEntry;
 use antiphon_core::dispatcher::{CommandHandler, Dispatcher, Handler};
 use antiphon_core::net::ClusterKey;
 use antiphon_core::task::{self, Handle, TaskKind};
 use antiphon_core::words::Words;
 use antiphon_protocol::client::{Command, Ping};
-use antiphon_protocol::{ClientCommand, ConnectionId, SessionId};
+use antiphon_protocol::{ClientCommand, ConnectionId};
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
@@ -18,8 +19,8 @@ use crate::server::command::{self, CommandResult, Session, not_authenticated};
 use crate::server::interceptor::TokenBucket;
 use crate::server::listener::websocket_config;
 use crate::server::node::Node;
-use crate::server::session::{LocalSession, Outbound};
-use crate::server::tests::support::{Stores, stores, user};
+use crate::server::session::Outbound;
+use crate::server::tests::support::{Stores, stores};
 use crate::server::{AuthMode, Settings, build};
 
 /// What a socket holds between its ends.
@@ -28,9 +29,9 @@ const PING: &str = r#"{"id":1,"action":"ping"}"#;
 const TEXT: u8 = 0x81;
 const BINARY: u8 = 0x82;
 
-/// A server without sockets. No command that needs its store is sent: the time stands still.
+/// A server without sockets. Where time stands still, no command that needs the store is sent.
 struct Fixture {
-    _stores: Stores,
+    stores: Stores,
     node: Arc<Node>,
     dispatcher: Arc<CommandDispatcher>,
     workers: Shutdown,
@@ -44,25 +45,24 @@ impl Drop for Fixture {
 }
 
 async fn fixture_with(tune: fn(&mut Settings), dispatcher: CommandDispatcher) -> Fixture {
-    let stores = stores().await;
+    let fixture = fixture_of(stores().await, tune, dispatcher);
+    tokio::time::pause();
+    fixture
+}
+
+/// With these stores, and with time that passes.
+fn fixture_of(stores: Stores, tune: fn(&mut Settings), dispatcher: CommandDispatcher) -> Fixture {
     let workers = Shutdown::new();
     let mut settings = Settings::new("n1", ClusterKey::random());
-    // Nobody here logs in.
+    // Nobody is asked for a password.
     settings.auth_mode = AuthMode::Open;
     tune(&mut settings);
     let (stored_tx, stored) = mpsc::channel(1);
     let words = Arc::new(Words::builtin());
-    let node = build(
-        settings,
-        stores.backends.clone(),
-        words,
-        stored_tx,
-        &workers,
-    );
-    tokio::time::pause();
+    let backends = stores.backends.clone();
     Fixture {
-        _stores: stores,
-        node: Arc::new(node),
+        node: Arc::new(build(settings, backends, words, stored_tx, &workers)),
+        stores,
         dispatcher: Arc::new(dispatcher),
         workers,
         _stored: stored,
@@ -350,15 +350,6 @@ impl CommandHandler<Caller, Ping, Answer, ErrorBody> for Waits {
     }
 }
 
-struct Panics;
-
-#[async_trait]
-impl CommandHandler<Caller, Ping, Answer, ErrorBody> for Panics {
-    async fn handle(&self, _: &mut Caller, _: Ping) -> CommandResult {
-        panic!("as the test wants")
-    }
-}
-
 struct Refuses;
 
 #[async_trait]
@@ -404,57 +395,6 @@ async fn deliveries_pass_a_command_at_work() {
     release.notify_one();
     assert_eq!(client.json().await, "done");
     assert_eq!(client.json().await["data"]["ext"], "bad_json");
-}
-
-/// Pitfalls 1 to 16 as a kind: a bug in a command is one client's trouble, with a number to
-/// find it by, and no session stays behind (pitfall 39).
-#[tokio::test]
-async fn a_panic_ends_its_own_connection_and_session_alone() {
-    let f = fixture_with(|_| {}, with_ping(Panics)).await;
-    let mut neighbour = f.connect().await;
-    let id = SessionId("s1".into());
-    let session = Session {
-        user: user("alice"),
-        id: id.clone(),
-        family: "f".into(),
-    };
-    let mut client = f.connect_as(Some(session), BUFFER).await;
-    let entry = SessionEntry {
-        session: id.clone(),
-        user: user("alice"),
-        node: f.node.id(),
-        login_at_ms: 1,
-    };
-    let registry = &f.node.backends.sessions;
-    registry.retain_nodes(&[f.node.id()].into()).await.unwrap();
-    registry.bind(entry).await.unwrap();
-    assert_eq!(registry.locate(&user("alice")).await.unwrap().len(), 1);
-    let local = LocalSession {
-        id,
-        login_at_ms: 1,
-        connection: ConnectionId(1),
-        outbound: Arc::clone(&client.outbound),
-    };
-    f.node.sessions.bind(user("alice"), local);
-
-    client.text(r#"{"id":7,"action":"ping"}"#).await;
-    let reply = client.json().await;
-    assert_eq!(reply["re"], 7);
-    assert_eq!(reply["data"]["code"], 500);
-    assert_eq!(reply["data"]["ext"], "internal");
-    let message = reply["data"]["message"].as_str().unwrap();
-    let incident = message.rsplit(' ').next().unwrap();
-    assert!(
-        incident.len() == 8 && incident.chars().all(|c| c.is_ascii_hexdigit()),
-        "{message}"
-    );
-    assert_eq!(client.closed().await, (Some(1011), 0));
-    client.ended().await;
-    assert_eq!(f.node.sessions.users(), []);
-    assert_eq!(registry.locate(&user("alice")).await.unwrap(), []);
-
-    neighbour.text(r#"{"action":"online"}"#).await;
-    assert_eq!(neighbour.json().await["data"]["code"], 401);
 }
 
 /// Pitfalls 1 and 6: junk costs an error, and much of it the connection.

@@ -140,7 +140,7 @@ async fn strangers_on_the_cluster_port_get_nothing() {
     cluster.stop().await;
 }
 
-/// Pitfall 46: a frame carries the term it was meant for, and makes one hop.
+/// Pitfall 46: a frame carries the term that it was meant for.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_frame_of_an_old_term_is_refused() {
     let cluster = with_hall(Plan::default()).await;
