@@ -262,7 +262,7 @@ async fn a_user_gets_the_same_server_by_consistent_hashing() {
     assert_eq!(gateway.get("/server").await.json(), by_address);
 }
 
-/// Pitfall 117.
+/// Pitfall 117: one can ask whether it is well.
 #[tokio::test]
 async fn health_touches_nothing() {
     let gateway = Gateway::start(GatewayConfig::default()).await;

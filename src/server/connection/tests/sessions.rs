@@ -107,8 +107,8 @@ fn alice() -> Session {
     }
 }
 
-/// Pitfall 39, and 1 to 16 as a kind: a bug in a command is one client's trouble, with a
-/// number to find it by, and no session stays behind.
+/// A bug in a command is one client's trouble, with a number to find it by.
+/// Pitfall 39: no session stays behind.
 #[tokio::test]
 async fn a_panic_ends_its_own_connection_and_session_alone() {
     let f = fixture_with(|_| {}, with_ping(Panics)).await;
