@@ -79,6 +79,8 @@ async fn what_was_acknowledged_before_sigterm_is_there_afterwards() {
     }
 }
 
+/// Pitfalls 113 and 117: the settings are checked before anything starts, and every mistake is
+/// told.
 #[test]
 fn a_wrong_configuration_exits_with_78_and_tells_every_problem() {
     let folder = tempfile::tempdir().unwrap();

@@ -205,6 +205,7 @@ async fn a_message_leaves_a_half_typed_line_as_it_is() {
     bob.sees("#garden alice  while a question is open").await;
 }
 
+/// Pitfalls 106 and 109: the password is asked for and not shown.
 #[tokio::test(flavor = "multi_thread")]
 async fn questions_lead_into_the_chat_and_words_of_others_are_harmless() {
     let cluster = Cluster::start(&options());
@@ -269,6 +270,7 @@ async fn wrong_passwords_are_asked_for_again() {
     assert_eq!(erin.exit_code().await, 130);
 }
 
+/// Pitfall 108: what ends badly does not exit with 0.
 #[tokio::test(flavor = "multi_thread")]
 async fn exit_codes_say_what_was_wrong() {
     let nobody = Terminal::start(

@@ -1,6 +1,8 @@
 //! The invariants of the source tree that no compiler checks, as tests: who may depend on whom,
 //! who may spawn and tell time, what may not stand in a file.
 
+mod pitfalls;
+
 use std::path::{Path, PathBuf};
 
 use toml_edit::DocumentMut;

@@ -29,3 +29,27 @@ pub fn hex<const N: usize>() -> String {
 pub fn message_id() -> antiphon_protocol::MessageId {
     antiphon_protocol::MessageId(uuid::Uuid::now_v7().to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Pitfall 115: ids made by many at once differ, and sort by their time.
+    #[test]
+    fn message_ids_are_unique_and_sort_by_time() {
+        let makers: Vec<_> = (0..4)
+            .map(|_| std::thread::spawn(|| (0..5_000).map(|_| message_id().0).collect::<Vec<_>>()))
+            .collect();
+        let made: Vec<Vec<String>> = makers
+            .into_iter()
+            .map(|maker| maker.join().expect("no panic"))
+            .collect();
+        assert!(made.iter().all(|ids| ids.is_sorted()));
+        let mut all: Vec<String> = made.into_iter().flatten().collect();
+        all.sort();
+        all.dedup();
+        assert_eq!(all.len(), 20_000);
+        let first = uuid::Uuid::parse_str(&all[0]).expect("a UUID");
+        assert_eq!(first.get_version_num(), 7);
+    }
+}

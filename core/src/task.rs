@@ -142,6 +142,7 @@ mod tests {
         assert!(scope.wait(Duration::from_secs(1)).await);
     }
 
+    /// Pitfalls 71 and 72: a timer ends with its owner.
     #[tokio::test]
     async fn stopping_drops_what_aborts_and_waits_for_the_rest() {
         let scope = Shutdown::new();

@@ -11,6 +11,7 @@ use harness::{Gateway, entry};
 use super::*;
 
 /// The ancestor's row 99: every lookup hung.
+/// Pitfall 79 too: a port is a number.
 #[tokio::test]
 async fn row_99_a_lookup_is_answered() {
     let gateway = Gateway::start(GatewayConfig::default()).await;
@@ -261,6 +262,7 @@ async fn a_user_gets_the_same_server_by_consistent_hashing() {
     assert_eq!(gateway.get("/server").await.json(), by_address);
 }
 
+/// Pitfall 117: one can ask whether it is well.
 #[tokio::test]
 async fn health_touches_nothing() {
     let gateway = Gateway::start(GatewayConfig::default()).await;

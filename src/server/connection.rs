@@ -399,3 +399,6 @@ fn close_for(error: &WsError) -> Option<CloseCode> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

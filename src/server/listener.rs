@@ -385,7 +385,7 @@ fn is_key(key: &HeaderValue) -> bool {
 
 /// Every bound of the library set: its defaults are 128 KiB a socket, 64 MiB a message, and
 /// no bound at all on what it holds to write.
-fn websocket_config() -> WebSocketConfig {
+pub(super) fn websocket_config() -> WebSocketConfig {
     WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER_BYTES)
         .write_buffer_size(WRITE_BUFFER_BYTES)

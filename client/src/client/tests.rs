@@ -51,6 +51,7 @@ fn page(messages: Value, sealed: Value, last_seq: u64) -> Value {
     }]})
 }
 
+/// Pitfall 108: a drop is no end.
 #[tokio::test]
 async fn a_lost_ack_is_replayed_with_its_id_after_a_resume_by_token() {
     let (server, scope) = (FakeServer::start().await, Shutdown::new());

@@ -91,6 +91,7 @@ async fn a_request_has_a_deadline() {
     assert!(matches!(reply, Err(RequestError::Deadline)));
 }
 
+/// Pitfall 107.
 #[tokio::test]
 async fn events_come_in_order_and_junk_is_skipped() {
     let scope = Shutdown::new();

@@ -14,6 +14,7 @@ async fn coordinator_keeps_its_promises() {
     .await;
 }
 
+/// Pitfall 81: a list that is not renewed ends.
 #[tokio::test]
 async fn server_directory_keeps_its_promises() {
     conformance::server_directory::all(|| async {
@@ -22,6 +23,7 @@ async fn server_directory_keeps_its_promises() {
     .await;
 }
 
+/// Pitfalls 45 and 46: entries of an ended registration don't count, also when they come late.
 #[tokio::test]
 async fn session_registry_keeps_its_promises() {
     conformance::session_registry::all(|| async {
@@ -38,6 +40,7 @@ async fn recent_messages_keep_their_promises() {
     .await;
 }
 
+/// Pitfall 98: words count by the time at which they were said.
 #[tokio::test]
 async fn word_ranking_keeps_its_promises() {
     conformance::word_ranking::all(|| async {
@@ -85,6 +88,7 @@ async fn candidates_are_elected_in_order_at_once_and_numbers_begin_at_the_base()
     );
 }
 
+/// Pitfall 66: a name is free again at once, and what is left of the old one does not disturb.
 #[tokio::test]
 async fn an_expired_registration_is_lost_for_good() {
     let coordinator = MemoryCoordinator::new(0);
@@ -122,6 +126,7 @@ async fn a_spent_counter_refuses_registrations_rather_than_going_back() {
     assert_eq!(refused.kind, BackendErrorKind::Corrupt);
 }
 
+/// Pitfall 70.
 #[tokio::test]
 async fn a_view_is_published_once_for_each_change() {
     let coordinator = MemoryCoordinator::new(0);

@@ -146,6 +146,7 @@ async fn clients_over_the_bound_wait_for_a_place() {
     assert_eq!(read_reply(&mut second).await.status, 200);
 }
 
+/// Pitfall 78.
 #[tokio::test]
 async fn ipv6_addresses_work() {
     let gateway = Gateway::start_on("[::1]:0", GatewayConfig::default()).await;

@@ -352,6 +352,7 @@ fn values_out_of_range_are_refused_by_the_fields_name() {
     assert!(decode_request(&at_the_limit.to_string()).is_ok());
 }
 
+/// Pitfalls 12 and 20: whatever is asked for, no more than a hundred words are told.
 #[test]
 fn popular_takes_what_people_type() {
     for (n, read) in [
@@ -404,6 +405,7 @@ fn names_that_deceive_are_refused_with_the_reason() {
 }
 
 /// The server sets these; what a client writes there changes nothing, whatever its type.
+/// Pitfalls 24, 32, 36 and 37.
 #[test]
 fn fields_that_the_server_sets_are_ignored() {
     let plain = json!({"action": "chat", "data": {"to": "bob", "message": "x"}}).to_string();

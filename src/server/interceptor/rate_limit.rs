@@ -18,8 +18,10 @@ pub(crate) struct TokenBucket {
     burst: f64,
     tokens: f64,
     filled: Instant,
-    /// Since when it has been empty at every call.
-    dry_since: Option<Instant>,
+    /// What was refused lately; it drains as fast as the bucket fills.
+    refused: f64,
+    /// Since when more than a burst of it has been there.
+    over_since: Option<Instant>,
 }
 
 impl TokenBucket {
@@ -32,7 +34,8 @@ impl TokenBucket {
             burst,
             tokens: burst,
             filled: clock::now(),
-            dry_since: None,
+            refused: 0.0,
+            over_since: None,
         }
     }
 
@@ -42,22 +45,30 @@ impl TokenBucket {
         let refill = now.duration_since(self.filled).as_secs_f64() * self.per_second;
         self.tokens = (self.tokens + refill).min(self.burst);
         self.filled = now;
+        self.refused = (self.refused - refill).max(0.0);
+        if self.refused <= self.burst {
+            self.over_since = None;
+        }
         // A cost above the burst would never fit.
         let cost = cost.min(self.burst);
         if self.tokens >= cost {
             self.tokens -= cost;
-            self.dry_since = None;
             return Ok(());
         }
-        self.dry_since.get_or_insert(now);
+        // Bounded, so that whoever slows down is forgiven soon.
+        self.refused = (self.refused + cost).min(self.burst * 2.0);
+        if self.refused > self.burst {
+            self.over_since.get_or_insert(now);
+        }
         Err(Duration::from_secs_f64(
             (cost - self.tokens) / self.per_second,
         ))
     }
 
-    /// How long every call has been refused.
-    pub(crate) fn dry_for(&self) -> Duration {
-        self.dry_since
+    /// For how long more has been refused than let through. Who waits as it is told is never
+    /// counted: it is refused once for each call that passes.
+    pub(crate) fn over_for(&self) -> Duration {
+        self.over_since
             .map_or(Duration::ZERO, |since| since.elapsed())
     }
 }
@@ -79,7 +90,7 @@ impl Interceptor<Caller, ClientCommand, Answer, ErrorBody> for RateLimit {
         next: Next<'_, Caller, ClientCommand, Answer, ErrorBody>,
     ) -> CommandResult {
         if let Err(wait) = caller.bucket.take(cost(&command)) {
-            if caller.bucket.dry_for() >= TOO_FAST_AFTER {
+            if caller.bucket.over_for() >= TOO_FAST_AFTER {
                 caller.outbound.close(TOO_FAST);
             }
             let wait_ms = wait.as_millis() as u64 + 1;
@@ -133,8 +144,35 @@ mod tests {
         assert_eq!(bucket.take(1.0), Ok(()));
         assert!(bucket.take(1.0).is_err());
         tokio::time::advance(Duration::from_secs(60)).await;
-        assert!(bucket.dry_for() >= Duration::from_secs(60));
         assert!((0..3).all(|_| bucket.take(1.0).is_ok()));
         assert!(bucket.take(1.0).is_err());
+        assert_eq!(bucket.over_for(), Duration::ZERO);
+    }
+
+    /// Some of a flood always passes; it is too fast all the same.
+    #[tokio::test(start_paused = true)]
+    async fn a_flood_is_too_fast_for_as_long_as_it_lasts_and_is_forgiven_after_it() {
+        let mut bucket = TokenBucket::new(10, 3);
+        let mut passed = 0;
+        for _ in 0..3_000 {
+            passed += u32::from(bucket.take(1.0).is_ok());
+            tokio::time::advance(Duration::from_millis(10)).await;
+        }
+        assert!((300..310).contains(&passed), "{passed}");
+        assert!(bucket.over_for() > Duration::from_secs(29));
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(bucket.take(1.0).is_ok());
+        assert_eq!(bucket.over_for(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_as_it_is_told_is_never_too_fast() {
+        let mut bucket = TokenBucket::new(10, 3);
+        for _ in 0..1_000 {
+            if let Err(wait) = bucket.take(1.0) {
+                tokio::time::advance(wait + Duration::from_millis(1)).await;
+            }
+            assert_eq!(bucket.over_for(), Duration::ZERO);
+        }
     }
 }

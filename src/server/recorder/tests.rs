@@ -225,6 +225,7 @@ async fn a_timeout_that_cannot_be_looked_up_is_unknown() {
     assert_eq!(told(&written), [("unknown", 0)]);
 }
 
+/// Pitfall 87.
 #[tokio::test]
 async fn a_store_that_is_away_refuses_and_nothing_is_written() {
     let f = fixture().await;
@@ -267,6 +268,7 @@ async fn one_conversation_that_is_contended_does_not_hold_up_another() {
 
 /// Direct conversations have a writer on each server and no term; the log alone keeps them
 /// apart. Batch sizes come from a seed.
+/// Pitfall 89: the order is that of the sequence, whoever writes.
 #[tokio::test]
 async fn two_writers_of_one_conversation_end_dense_and_without_loss() {
     for seed in 0..6_u64 {

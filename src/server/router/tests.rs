@@ -148,6 +148,8 @@ fn request(frame: &PeerFrame) -> u64 {
     submit.request
 }
 
+/// Pitfalls 14 and 53: what comes before the link waits for it, and an answer finds its request
+/// by its number, in whatever order answers come.
 #[tokio::test]
 async fn what_waits_for_a_leader_goes_out_in_order_and_is_answered_once() {
     let f = fixture().await;
@@ -191,6 +193,7 @@ async fn what_may_not_be_done_twice_is_unknown_once_it_was_sent() {
     assert_eq!(f.told(), [("sent".into(), "unknown_outcome".into())]);
 }
 
+/// Pitfalls 55 and 56: what does not reach a leader is told to its sender, never dropped.
 #[tokio::test]
 async fn deadlines_tell_what_is_certain() {
     let f = fixture().await;

@@ -19,6 +19,7 @@ fn message(from: &str, conversation: &str, text: &str) -> Message {
     }
 }
 
+/// Pitfall 110.
 #[test]
 fn durations_are_the_two_largest_units() {
     let golden = [

@@ -17,6 +17,7 @@ fn assert_harmless(output: &str) {
     assert!(output.lines().count() <= LINES_MAX);
 }
 
+/// Pitfall 106.
 #[test]
 fn known_attacks_leave_only_their_words() {
     let attacks = [

@@ -90,6 +90,7 @@ async fn reopen_after(sql: &str) -> Result<EmbeddedStore, OpenError> {
     EmbeddedStore::open(&data).await
 }
 
+/// Pitfall 86: the indexes are made at the start, and checked at every other one.
 #[tokio::test]
 async fn a_missing_or_changed_index_refuses_the_open() {
     for sql in [

@@ -39,6 +39,7 @@ fn the_count_of_all_words_is_right_through_every_way_of_dropping() {
     assert_eq!((state.words, total(&state)), (0, 0));
 }
 
+/// Pitfall 97: however many words are said, so many are kept.
 #[test]
 fn over_the_bound_of_all_words_the_less_said_half_goes_first() {
     let mut state = State::default();

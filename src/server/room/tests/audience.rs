@@ -1,6 +1,8 @@
 use antiphon_protocol::client::Visibility;
+use antiphon_protocol::peer::{Delivery, DirectDelivery};
 
 use super::*;
+use crate::server::room::raw;
 use crate::server::settings::{PEER_QUEUE_DEPTH, PRESENCE_QUIET};
 
 /// Pitfall 57: one frame for each server, not for each member.
@@ -30,6 +32,7 @@ async fn one_frame_for_each_link_whatever_the_members() {
     assert_eq!(counts, [1, 1, 0]);
 }
 
+/// Pitfall 80: a change is told as a change, to whom it concerns.
 #[tokio::test]
 async fn deltas_follow_sessions_and_links() {
     let f = fixture().await;
@@ -171,4 +174,88 @@ async fn an_active_room_tells_its_top_and_a_quiet_one_does_not() {
     pass(Duration::from_secs(90)).await;
     let later = deliveries(&link.catch_up().await);
     assert!(later.is_empty(), "{later:?}");
+}
+
+fn direct(to: &str) -> DirectDelivery {
+    DirectDelivery {
+        to: user(to),
+        delivery: Delivery {
+            frame: raw("{}".into()),
+            own: None,
+        },
+    }
+}
+
+fn directs(frames: &[PeerFrame]) -> usize {
+    let is_direct = |frame: &&PeerFrame| matches!(frame, PeerFrame::Direct(_));
+    frames.iter().filter(is_direct).count()
+}
+
+/// Pitfall 46: a delivery makes one hop. Where its user is no more, it ends; the log has it.
+#[tokio::test]
+async fn a_direct_delivery_does_not_come_back() {
+    let f = fixture().await;
+    let (term, mut one) = f.led(&["alice"]).await;
+    let mut two = term.link("f2");
+    two.up(&f.backends, "bob").await;
+    let to_bob = || PeerFrame::Forward {
+        deliveries: vec![direct("bob")],
+    };
+    one.send(to_bob()).await;
+    assert_eq!(directs(&two.catch_up().await), 1);
+    // A server that would hand it back is not heard.
+    two.send(PeerFrame::Direct(direct("bob"))).await;
+    two.send(to_bob()).await;
+    assert_eq!(directs(&one.catch_up().await), 0);
+    assert_eq!(directs(&two.catch_up().await), 0);
+    two.down("bob").await;
+    one.send(to_bob()).await;
+    assert_eq!(directs(&one.catch_up().await), 0);
+    assert_eq!(directs(&two.catch_up().await), 0);
+}
+
+/// Pitfall 74: the late end of a server's old link does not take its new one along.
+#[tokio::test]
+async fn a_link_ends_by_itself_and_not_by_its_servers_name() {
+    let f = fixture().await;
+    f.stores
+        .add_room(HALL, Visibility::Public, &["alice", "bob"])
+        .await;
+    let (term, mut one) = f.led(&["alice"]).await;
+    let mut old = term.link("f2");
+    old.up(&f.backends, "bob").await;
+    let mut new = term.link("f2");
+    new.up(&f.backends, "bob").await;
+    term.leader.close_link(old.id, &old.node).await;
+    one.chat("alice", "hello").await;
+    assert_eq!(messages(&new.catch_up().await), [(1, "hello".into())]);
+}
+
+/// Pitfall 58: in a room of a hundred thousand nothing lists the members on the way of a
+/// message or of a change.
+#[tokio::test]
+async fn a_hundred_thousand_members_make_no_large_frame() {
+    const MEMBERS: usize = 100_000;
+    const FRAME_MAX: usize = 4_096;
+    let f = fixture().await;
+    let names: Vec<String> = (0..MEMBERS).map(|n| format!("u{n}")).collect();
+    let members: Vec<&str> = names.iter().map(String::as_str).collect();
+    f.stores.add_room(HALL, Visibility::Public, &members).await;
+    let (_term, mut link) = f.led(&["u0", "u99999"]).await;
+    link.chat("u99999", "first").await;
+    let mut largest = 0;
+    for n in 0..50 {
+        let joined = link.ask(&format!("guest{n}"), RoomCommand::Join).await;
+        largest = largest.max(serde_json::to_string(&joined).unwrap().len());
+        link.done(&format!("u{}", MEMBERS - 2 - n), RoomCommand::Leave)
+            .await;
+        link.chat("u0", &format!("m{n}")).await;
+    }
+    assert!(largest < FRAME_MAX * 8, "an answer of {largest} bytes");
+    for frame in link.catch_up().await {
+        let bytes = serde_json::to_string(&frame).unwrap().len();
+        assert!(bytes < FRAME_MAX, "{} of {bytes} bytes", frame.name());
+    }
+    let count = f.backends.rooms.member_count(&room(HALL)).await.unwrap();
+    assert_eq!(count, MEMBERS as u64);
 }

@@ -90,6 +90,7 @@ async fn a_join_after_a_lost_append_tells_the_real_top() {
     assert_eq!(recent.len(), 2);
 }
 
+/// Pitfall 16: a store that is away is an answer, not an end.
 #[tokio::test]
 async fn a_join_that_cannot_be_answered_changes_nothing() {
     let (f, _term, mut link, _other) = with_two().await;

@@ -139,6 +139,8 @@ async fn chat_goes_on_while_leaders_come_and_go() {
     cluster.stop().await;
 }
 
+/// Pitfalls 45 and 66: a registration that ended takes its sessions with it, and the same server
+/// at the same address comes back as another one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_was_expired_joins_anew_and_sends_its_clients_away() {
     let cluster = TestCluster::start(Plan::default()).await;
