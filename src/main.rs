@@ -77,12 +77,13 @@ fn data_dir(config: &Config) -> Result<PathBuf, ExitCode> {
             .map(|(_, value)| value)
     };
     let (xdg, home) = (find("XDG_DATA_HOME"), find("HOME"));
-    config::resolve_data_dir(&config.store.data_dir, xdg.as_deref(), home.as_deref()).ok_or_else(
-        || {
+    let dir = config::resolve_data_dir(&config.store.data_dir, xdg.as_deref(), home.as_deref())
+        .ok_or_else(|| {
             output::error_line("antiphon: no data directory: give one with --data-dir DIR");
             ExitCode::from(CONFIG)
-        },
-    )
+        })?;
+    // Whole, so that who reads it elsewhere finds the place.
+    Ok(std::path::absolute(&dir).unwrap_or(dir))
 }
 
 /// Logs go to standard error. On a terminal `up` shows what a person must know and no more.

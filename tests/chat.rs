@@ -277,4 +277,13 @@ async fn an_answer_keeps_its_bound_whatever_its_messages_look_like_in_json() {
     assert_eq!(pages[0]["messages"][0]["seq"], 1);
     assert_eq!(pages[199]["messages"], json!([]));
     assert_eq!(pages[199]["more"], true);
+
+    // What a joiner sees first leaves room for what the room says meanwhile.
+    let mut bob = Client::join(cluster.server(1), "bob").await;
+    let joined = bob.ok("joinRoom", json!({"roomName": "garden"})).await;
+    assert_eq!(joined["lastSeq"], MESSAGES);
+    let replayed = page["messages"].as_array().unwrap().len();
+    let seen = bob.wait_deliveries(replayed, DEADLINE).await;
+    assert_eq!(seen.last().unwrap()["seq"], MESSAGES);
+    assert_eq!(seen.len(), replayed, "as many as fit a page");
 }

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use antiphon_core::clock;
 use antiphon_core::contract::{Backends, ClusterView, Directory, DirectoryEntry};
@@ -20,6 +21,9 @@ use super::room::{
 };
 use super::session::lock;
 use super::settings::{DIRECTORY_INTERVAL, DIRECTORY_TTL, PRESENCE_QUIET, Settings};
+
+/// So long a leader that ends waits for its links to end, and so long they may take.
+pub(crate) const GOODBYE_GRACE: Duration = Duration::from_millis(500);
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Load {
@@ -106,6 +110,16 @@ impl Leader {
         }
         for (link, _) in self.outboxes.nodes() {
             self.outboxes.send(link, PeerFrame::Goodbye).await;
+        }
+        // Whoever resigns at once is not heard out: the servers turn to the next leader.
+        if clock::timeout(GOODBYE_GRACE, self.outboxes.all_closed())
+            .await
+            .is_err()
+        {
+            warn!(
+                epoch = self.epoch,
+                "a server did not hear the goodbye in time"
+            );
         }
         let link_overflows = self.outboxes.overflows();
         info!(epoch = self.epoch, link_overflows, "leadership ended");

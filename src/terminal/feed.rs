@@ -106,7 +106,7 @@ fn came_or_went(presence: &Presence, state: &mut State, painter: Painter) -> Vec
     if presence.is_online {
         state.away_told.remove(user);
     }
-    if user == state.me {
+    if user == state.me || !state.presence_is_news(user, presence.is_online) {
         return Vec::new();
     }
     let what = if presence.is_online {

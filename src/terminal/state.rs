@@ -40,6 +40,8 @@ pub struct State {
     pub stopped: Option<StopReason>,
     /// Users of whom it was said that they are away.
     pub away_told: HashSet<String>,
+    /// What was said last of who came or went.
+    presence_told: HashMap<String, bool>,
     /// The highest sequence shown, by conversation.
     shown: HashMap<String, u64>,
     /// The highest sequence told to the server as read, by conversation.
@@ -74,6 +76,7 @@ impl State {
         self.connected = true;
         self.rooms.clear();
         self.unread.clear();
+        self.presence_told.clear();
         let current = self.current_conversation();
         for summary in conversations {
             if let Some(room) = summary.name.strip_prefix("room:") {
@@ -133,6 +136,15 @@ impl State {
         if self.users.len() < NAMES_MAX {
             self.users.insert(user.to_owned());
         }
+    }
+
+    /// Whether it is news that a user came or went: the server says it once for each room
+    /// that is shared.
+    pub fn presence_is_news(&mut self, user: &str, is_online: bool) -> bool {
+        if self.presence_told.len() >= NAMES_MAX {
+            self.presence_told.clear();
+        }
+        self.presence_told.insert(user.to_owned(), is_online) != Some(is_online)
     }
 
     /// Remembers a room for completion.

@@ -91,6 +91,10 @@ pub(super) fn open(dir: &Path) -> Result<Opened, OpenError> {
     let lock = lock(dir)?;
     let file = dir.join(DATABASE_FILE);
     write_ahead_log::check(&file)?;
+    private(&file).map_err(|source| OpenError::Directory {
+        dir: dir.to_owned(),
+        source,
+    })?;
     let mut connection = connect(&file).map_err(|error| told(&file, error))?;
     let fresh = is_fresh(&connection).map_err(|error| told(&file, error))?;
     if fresh {
@@ -114,12 +118,7 @@ fn lock(dir: &Path) -> Result<File, OpenError> {
         source,
     };
     make_dir(dir).map_err(unusable)?;
-    let options = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(dir.join(LOCK_FILE));
-    let lock = options.map_err(unusable)?;
+    let lock = private(&dir.join(LOCK_FILE)).map_err(unusable)?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
         Err(TryLockError::WouldBlock) => Err(OpenError::Locked {
@@ -136,6 +135,16 @@ fn make_dir(dir: &Path) -> io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(dir)
+}
+
+/// Opens a file, made for its owner alone if it is not there: the directory may be one that
+/// others see. What the database puts beside its file gets the same mode.
+fn private(file: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.create(true).truncate(false).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(file)
 }
 
 fn connect(file: &Path) -> rusqlite::Result<Connection> {

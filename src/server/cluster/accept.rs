@@ -11,9 +11,11 @@ use antiphon_core::task::{self, TaskKind};
 use antiphon_protocol::peer::PEER_FRAME_BYTES_MAX;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use super::{Cluster, HANDSHAKES_MAX, Target};
+use super::{Cluster, HANDSHAKES_MAX, LEADER_GRACE, Target};
+use crate::server::leader::GOODBYE_GRACE;
 use crate::server::peer::{LinkEnd, Wire, leader_side};
 use crate::server::room::Outbox;
 use crate::server::settings::{HANDSHAKE_TIMEOUT, PEER_QUEUE_DEPTH};
@@ -88,7 +90,7 @@ impl Cluster {
         };
         drop(permit);
         let (down_tx, down_rx) = mpsc::channel(PEER_QUEUE_DEPTH);
-        let stop = self.scope.token().child_token();
+        let stop = CancellationToken::new();
         let outbox = Outbox {
             node: node.clone(),
             frames: down_tx,
@@ -104,9 +106,16 @@ impl Cluster {
         info!(%node, "a follower linked");
         let dispatcher = leader_side(Arc::clone(&leader), link, node.clone());
         let newest = Arc::clone(&self.node.newest_epoch);
-        let end = wire
-            .run(down_rx, &dispatcher, newest, leader.epoch(), stop)
-            .await;
+        // A leader that stops still says what its rooms have written, and goodbye; the follower
+        // then ends the link.
+        let overdue = async {
+            self.scope.stopping().await;
+            clock::sleep(LEADER_GRACE + GOODBYE_GRACE).await;
+        };
+        let end = tokio::select! {
+            end = wire.run(down_rx, &dispatcher, newest, leader.epoch(), stop) => end,
+            () = overdue => LinkEnd::Stopped,
+        };
         leader.close_link(link, &node).await;
         end
     }

@@ -7,11 +7,12 @@ use antiphon_protocol::client::{
     Command, CreateRoom, Empty, Invite, JoinRoom, Kick, LeaveRoom, RoomInfoReply,
 };
 use antiphon_protocol::peer::{RoomCommand, RoomOutcome};
-use antiphon_protocol::{ErrorBody, RoomName, codec};
+use antiphon_protocol::{ErrorBody, Message, RoomName, codec};
 use async_trait::async_trait;
 use tokio::sync::oneshot;
 
 use super::{Answer, Caller, CommandResult, internal, later, refusal};
+use crate::server::settings::PAGE_BYTES_MAX;
 
 fn submit<C: Command>(
     caller: &Caller,
@@ -51,6 +52,23 @@ fn created(outcome: RoomOutcome) -> Result<RoomInfoReply, ErrorBody> {
     }
 }
 
+/// The newest of the recent messages, as many as leave room in the queue for what the room
+/// says meanwhile.
+fn replay(recent: &[Message]) -> Vec<String> {
+    let mut budget = PAGE_BYTES_MAX;
+    let mut frames = Vec::new();
+    for message in recent.iter().rev() {
+        let frame = codec::encode_event(Some(message.message_id.as_str()), "chat", message);
+        let Some(rest) = budget.checked_sub(frame.len()) else {
+            break;
+        };
+        budget = rest;
+        frames.push(frame);
+    }
+    frames.reverse();
+    frames
+}
+
 pub(super) struct JoinHandler;
 
 #[async_trait]
@@ -63,9 +81,8 @@ impl CommandHandler<Caller, JoinRoom, Answer, ErrorBody> for JoinHandler {
         let completion = Box::new(move |outcome| {
             let frame = match outcome {
                 RoomOutcome::Joined { reply, recent } => {
-                    for message in &recent {
-                        let id = message.message_id.as_str();
-                        outbound.push_reply(codec::encode_event(Some(id), "chat", message).into());
+                    for frame in replay(&recent) {
+                        outbound.push_reply(frame.into());
                     }
                     codec::encode_reply(re.as_ref(), JoinRoom::REPLY_ACTION, &reply)
                 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use antiphon_protocol::NodeId;
 use antiphon_protocol::peer::PeerFrame;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
@@ -35,6 +35,7 @@ pub(crate) struct Outboxes {
     links: Mutex<HashMap<LinkId, Outbox>>,
     next: AtomicU64,
     overflows: AtomicU64,
+    closed: Notify,
 }
 
 impl Outboxes {
@@ -48,6 +49,18 @@ impl Outboxes {
     /// Removes a link.
     pub(crate) fn close(&self, link: LinkId) {
         lock(&self.links).remove(&link);
+        self.closed.notify_waiters();
+    }
+
+    /// Resolves when no link is left. Cancel-safe.
+    pub(crate) async fn all_closed(&self) {
+        loop {
+            let closed = self.closed.notified();
+            if lock(&self.links).is_empty() {
+                return;
+            }
+            closed.await;
+        }
     }
 
     /// Queues a frame. A remote link whose queue is full is dropped as a whole: its server

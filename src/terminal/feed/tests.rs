@@ -119,3 +119,19 @@ fn words_of_others_are_cleaned() {
     });
     assert_eq!(shown(notice, &mut state()), ["— hello"]);
 }
+
+#[test]
+fn who_came_is_told_once_however_many_rooms_are_shared() {
+    let state = &mut state();
+    let presence = |is_online| {
+        Event::Presence(Presence {
+            username: UserName::parse("bob").unwrap(),
+            is_online,
+        })
+    };
+    assert_eq!(shown(presence(true), state), ["— bob is on line"]);
+    assert!(shown(presence(true), state).is_empty());
+    assert_eq!(shown(presence(false), state), ["— bob has gone"]);
+    assert!(shown(presence(false), state).is_empty());
+    assert_eq!(shown(presence(true), state), ["— bob is on line"]);
+}

@@ -131,3 +131,22 @@ async fn another_version_and_another_programs_file_are_refused_untouched() {
     assert!(matches!(refused, OpenError::Damaged { .. }), "{refused:?}");
     assert_eq!(fs::read(&file).unwrap(), before);
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn what_is_stored_is_for_its_owner_alone_also_in_a_folder_that_others_see() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let store = open(dir.path()).await;
+    fill(&*store.archive(), &room("hall"), 1).await;
+    let mut files = 0;
+    for entry in fs::read_dir(dir.path()).unwrap() {
+        let entry = entry.unwrap();
+        let mode = entry.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{:?}", entry.file_name());
+        files += 1;
+    }
+    assert!(files >= 3, "the lock, the database and its log");
+    store.close().await;
+}
