@@ -48,6 +48,23 @@ impl Fields {
             .transpose()
     }
 
+    /// A one-line text that may be absent or null: no control characters, nothing that turns
+    /// the direction of writing.
+    pub fn line_opt(
+        &mut self,
+        field: &'static str,
+        chars: RangeInclusive<usize>,
+    ) -> Result<Option<String>, DecodeError> {
+        let text = self.text_opt(field, chars)?;
+        let turns = |c: char| matches!(c, '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        match text {
+            Some(text) if text.chars().any(|c| c.is_control() || turns(c)) => Err(
+                DecodeError::invalid(field, "one line without control characters"),
+            ),
+            text => Ok(text),
+        }
+    }
+
     /// A user name that must be there.
     pub fn user(&mut self, field: &'static str) -> Result<UserName, DecodeError> {
         let raw = self.text(field, 0..=usize::MAX)?;

@@ -70,6 +70,9 @@ pub struct RoomEvent {
     /// Who did it, if somebody else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<UserName>,
+    /// Why, if who did it has said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     /// The place in the room's log that the event takes, if it takes one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seq: Option<u64>,

@@ -123,6 +123,8 @@ fn room_event(event: &RoomEvent, state: &mut State) -> Option<String> {
     let named = |name: &Option<UserName>| name.as_ref().map(|name| name.as_str().to_owned());
     let user = named(&event.username);
     let by = named(&event.by).map_or_else(String::new, |by| format!(" by {}", sanitize::line(&by)));
+    let why = event.reason.as_ref();
+    let why = why.map_or_else(String::new, |why| format!(": {}", sanitize::line(why)));
     let own = user.as_deref() == Some(&*state.me);
     if let Some(user) = &user {
         state.saw_user(user);
@@ -144,9 +146,9 @@ fn room_event(event: &RoomEvent, state: &mut State) -> Option<String> {
         RoomEventKind::Left => Some(format!("{place} {user} left")),
         RoomEventKind::Kicked if own => {
             state.left(room);
-            Some(format!("{place} you were removed{by}"))
+            Some(format!("{place} you were removed{by}{why}"))
         }
-        RoomEventKind::Kicked => Some(format!("{place} {user} was removed{by}")),
+        RoomEventKind::Kicked => Some(format!("{place} {user} was removed{by}{why}")),
         RoomEventKind::Invited => {
             state.saw_room(room);
             Some(format!(

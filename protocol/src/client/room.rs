@@ -120,7 +120,7 @@ impl Command for CreateRoom {
             Some(_) => return Err(DecodeError::invalid("visibility", "public or private")),
         };
         let topic = fields
-            .text_opt("topic", 0..=TOPIC_CHARS_MAX)?
+            .line_opt("topic", 0..=TOPIC_CHARS_MAX)?
             .unwrap_or_default();
         Ok(Self {
             room_name,
@@ -323,7 +323,7 @@ impl Command for Kick {
         Ok(Self {
             room_name: fields.room("roomName")?,
             username: fields.user("username")?,
-            reason: fields.text_opt("reason", 0..=REASON_CHARS_MAX)?,
+            reason: fields.line_opt("reason", 0..=REASON_CHARS_MAX)?,
         })
     }
 }

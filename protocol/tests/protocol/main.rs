@@ -6,6 +6,7 @@
 mod bad_input;
 mod documentation;
 mod golden;
+mod plain_text;
 mod reply;
 mod round_trip;
 mod samples;

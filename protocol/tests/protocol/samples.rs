@@ -512,6 +512,7 @@ pub(crate) fn events() -> Vec<(&'static str, Data)> {
                 kind: RoomEventKind::Kicked,
                 username: Some(user("bob")),
                 by: Some(user("alice")),
+                reason: Some("spam".into()),
                 seq: Some(43),
                 ts: TS,
             }),

@@ -48,7 +48,7 @@ fn check_new_password(password: &Secret, username: &str, field: &str) -> Result<
         return Err(ErrorBody::new(400, ext, message));
     }
     let lower = text.to_lowercase();
-    if lower == username || COMMON_PASSWORDS.contains(&lower.as_str()) {
+    if lower.trim().is_empty() || lower == username || COMMON_PASSWORDS.contains(&lower.as_str()) {
         return Err(ErrorBody::new(
             400,
             ext,

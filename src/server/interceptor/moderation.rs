@@ -36,6 +36,12 @@ impl Interceptor<Caller, ClientCommand, Answer, ErrorBody> for Moderation {
         {
             create.topic = masked;
         }
+        if let ClientCommand::Kick(kick) = &mut command
+            && let Some(reason) = &mut kick.reason
+            && let Cow::Owned(masked) = caller.node.words.mask(reason)
+        {
+            *reason = masked;
+        }
         next.run(caller, command).await
     }
 }

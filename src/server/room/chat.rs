@@ -97,7 +97,12 @@ impl Actor {
             Some(Written::Stored(record) | Written::Duplicate(record)) => {
                 self.log.sealed = true;
                 let kind = RoomEventKind::Epoch;
-                self.tell(kind, None, None, Some(record.seq)).await;
+                let seq = Some(record.seq);
+                self.tell(RoomEvent {
+                    seq,
+                    ..self.happened(kind, None)
+                })
+                .await;
                 Ok(())
             }
             Some(other) => Err(other.error().unwrap_or_else(leader_unavailable)),
@@ -194,24 +199,22 @@ impl Actor {
         }
     }
 
-    /// Tells the room's audience what happened.
-    pub(super) async fn tell(
-        &self,
-        kind: RoomEventKind,
-        username: Option<UserName>,
-        by: Option<UserName>,
-        seq: Option<u64>,
-    ) {
-        let room_name = self.name.clone();
-        let told = RoomEvent {
-            room_name,
+    /// Something that happened in this room just now.
+    pub(super) fn happened(&self, kind: RoomEventKind, username: Option<UserName>) -> RoomEvent {
+        RoomEvent {
+            room_name: self.name.clone(),
             kind,
             username,
-            by,
-            seq,
+            by: None,
+            reason: None,
+            seq: None,
             ts: clock::unix_ms(),
-        };
-        self.deliver(event("roomEvent", &told)).await;
+        }
+    }
+
+    /// Tells the room's audience what happened.
+    pub(super) async fn tell(&self, happened: RoomEvent) {
+        self.deliver(event("roomEvent", &happened)).await;
     }
 
     /// The last messages, oldest first.

@@ -42,10 +42,7 @@ impl Actor {
             RoomCommand::Join => self.join(user).await,
             RoomCommand::Leave => self.leave(user).await,
             RoomCommand::Invite { username } => self.invite(user, username).await,
-            RoomCommand::Kick {
-                username,
-                reason: _,
-            } => self.kick(user, username).await,
+            RoomCommand::Kick { username, reason } => self.kick(user, username, reason).await,
             RoomCommand::Chat { .. } => return,
         };
         let outcome = change.unwrap_or_else(RoomOutcome::Failed);
@@ -135,7 +132,7 @@ impl Actor {
         let recent = self.recent().await?;
         let last_seq = self.top().await?;
         if !already_member {
-            self.tell(RoomEventKind::Joined, Some(user), None, None)
+            self.tell(self.happened(RoomEventKind::Joined, Some(user)))
                 .await;
         }
         let reply = JoinRoomReply {
@@ -169,7 +166,7 @@ impl Actor {
             .await?;
         }
         self.erase(&user).await?;
-        self.tell(RoomEventKind::Left, Some(user.clone()), None, None)
+        self.tell(self.happened(RoomEventKind::Left, Some(user.clone())))
             .await;
         self.forget(&user).await;
         Ok(RoomOutcome::Done)
@@ -189,13 +186,10 @@ impl Actor {
         } else if standing(&guest).is_some_and(Standing::is_member) {
             return Ok(RoomOutcome::Done);
         }
+        let invited = self.happened(RoomEventKind::Invited, Some(guest.clone()));
         let told = RoomEvent {
-            room_name: self.name.clone(),
-            kind: RoomEventKind::Invited,
-            username: Some(guest.clone()),
             by: Some(user),
-            seq: None,
-            ts: clock::unix_ms(),
+            ..invited
         };
         for link in self.seat.presence.links_of(&guest) {
             let delivery = event("roomEvent", &told);
@@ -211,7 +205,7 @@ impl Actor {
         Ok(RoomOutcome::Done)
     }
 
-    async fn kick(&mut self, user: UserName, target: UserName) -> Change {
+    async fn kick(&mut self, user: UserName, target: UserName, reason: Option<String>) -> Change {
         let Some(room) = self.load().await? else {
             return Err(room_not_found());
         };
@@ -227,23 +221,23 @@ impl Actor {
                 "leave the room instead",
             ));
         }
-        if !room.members.contains_key(&target) {
-            return Err(ErrorBody::new(
-                404,
-                "not_a_member",
-                "that user is not a member of the room",
-            ));
-        }
+        let Some(standing) = room.members.get(&target).map(|row| row.standing) else {
+            let message = "that user is not a member of the room";
+            return Err(ErrorBody::new(404, "not_a_member", message));
+        };
         // The mark of this term keeps a leader before it from writing for who is kicked.
         self.writable().await?;
         self.erase(&target).await?;
-        self.tell(
-            RoomEventKind::Kicked,
-            Some(target.clone()),
-            Some(user),
-            None,
-        )
-        .await;
+        // An invitation that is taken back is nobody else's business.
+        if standing.is_member() {
+            let kicked = self.happened(RoomEventKind::Kicked, Some(target.clone()));
+            self.tell(RoomEvent {
+                by: Some(user),
+                reason,
+                ..kicked
+            })
+            .await;
+        }
         self.forget(&target).await;
         Ok(RoomOutcome::Done)
     }

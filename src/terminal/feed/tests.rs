@@ -22,6 +22,7 @@ fn room_line(kind: RoomEventKind, user: &str, by: Option<&str>, state: &mut Stat
         kind,
         username: Some(UserName::parse(user).unwrap()),
         by: by.map(|by| UserName::parse(by).unwrap()),
+        reason: None,
         seq: None,
         ts: 60_000,
     };

@@ -181,3 +181,36 @@ async fn a_kick_seals_the_log_against_the_leader_before() {
     let log = f.stores.room_log(HALL).await;
     assert!(log.iter().all(|record| record.body != "still here"));
 }
+
+/// Why is told to the room, and an invitation that is taken back is nobody else's business.
+#[tokio::test]
+async fn a_kick_tells_its_reason_and_a_withdrawn_invitation_nothing() {
+    let f = fixture().await;
+    f.stores
+        .add_room(HALL, Visibility::Public, &["alice", "bob"])
+        .await;
+    let (_term, mut link) = f.led(&["alice", "bob"]).await;
+    link.done("alice", invite("carol")).await;
+    link.catch_up().await;
+    link.done("alice", kick("carol")).await;
+    assert_eq!(standing(&f, "carol").await, None);
+    assert!(deliveries(&link.catch_up().await).is_empty());
+    let reason = Some("spam".to_owned());
+    link.done(
+        "alice",
+        RoomCommand::Kick {
+            username: user("bob"),
+            reason,
+        },
+    )
+    .await;
+    let told = deliveries(&link.seen);
+    let (_, event) = told
+        .iter()
+        .find(|(action, _)| action == "roomEvent")
+        .expect("told");
+    assert_eq!(
+        (&event["kind"], &event["reason"]),
+        (&"kicked".into(), &"spam".into())
+    );
+}
