@@ -11,7 +11,7 @@ use antiphon_core::error_chain::ErrorChain;
 use antiphon_core::shutdown::Shutdown;
 use antiphon_core::task::{self, TaskKind};
 use antiphon_protocol::NodeId;
-use antiphon_protocol::peer::{DirectDelivery, PeerFrame};
+use antiphon_protocol::peer::{DirectDelivery, PeerFrame, RoomSubmit};
 use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};
 
@@ -24,6 +24,10 @@ use super::settings::{DIRECTORY_INTERVAL, DIRECTORY_TTL, PRESENCE_QUIET, Setting
 
 /// So long a leader that ends waits for its links to end, and so long they may take.
 pub(crate) const GOODBYE_GRACE: Duration = Duration::from_millis(500);
+
+/// So long a new leader waits for the servers to tell who is on them before it takes the
+/// first command: what it delivered earlier would reach only some of them at once.
+const GATHERING_MAX: Duration = Duration::from_millis(500);
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Load {
@@ -39,6 +43,9 @@ pub(crate) struct Leader {
     presence: Arc<Presence>,
     outboxes: Arc<Outboxes>,
     loads: Mutex<HashMap<NodeId, Load>>,
+    /// The servers that have not told yet who is on them.
+    awaited: Mutex<BTreeSet<NodeId>>,
+    gathered: watch::Sender<bool>,
     backends: Backends,
     scope: Shutdown,
 }
@@ -67,14 +74,28 @@ impl Leader {
             presence_from: clock::now() + PRESENCE_QUIET,
             scope: scope.clone(),
         };
+        let members = view
+            .borrow()
+            .members
+            .values()
+            .map(|member| member.id.clone())
+            .collect();
         let leader = Arc::new(Self {
             epoch,
             rooms: Rooms::new(Arc::new(seat)),
             presence,
             outboxes,
             loads: Mutex::default(),
+            awaited: Mutex::new(members),
+            gathered: watch::Sender::new(false),
             backends: backends.clone(),
             scope: scope.clone(),
+        });
+        leader.check_gathered();
+        let patient = Arc::clone(&leader);
+        task::spawn(&scope, TaskKind::Timer, async move {
+            clock::sleep(GATHERING_MAX).await;
+            patient.gathered.send_replace(true);
         });
         task::spawn(
             &scope,
@@ -125,6 +146,13 @@ impl Leader {
         info!(epoch = self.epoch, link_overflows, "leadership ended");
     }
 
+    fn check_gathered(&self) {
+        if lock(&self.awaited).is_empty() {
+            self.gathered
+                .send_if_modified(|gathered| !std::mem::replace(gathered, true));
+        }
+    }
+
     /// A server has linked.
     pub(crate) fn open_link(&self, outbox: Outbox) -> LinkId {
         self.outboxes.open(outbox)
@@ -145,10 +173,14 @@ impl Leader {
     /// Handles a frame of a server.
     pub(crate) async fn receive(&self, link: LinkId, node: &NodeId, frame: PeerFrame) {
         match frame {
-            PeerFrame::Sessions { users, last: _ } => {
+            PeerFrame::Sessions { users, last } => {
                 for user in users {
                     let (user, rooms) = self.presence.up(link, user);
                     self.recheck(user, rooms).await;
+                }
+                if last {
+                    lock(&self.awaited).remove(node);
+                    self.check_gathered();
                 }
             }
             PeerFrame::SessionUp(user) => {
@@ -159,18 +191,7 @@ impl Leader {
                 let (user, rooms) = self.presence.down(link, &user);
                 self.recheck(user, rooms).await;
             }
-            PeerFrame::Submit(submit) => {
-                let reply = ReplyTo {
-                    link,
-                    request: submit.request,
-                };
-                let input = RoomInput::Command {
-                    user: submit.user,
-                    command: submit.command,
-                    reply,
-                };
-                self.rooms.send(&submit.room, input).await;
-            }
+            PeerFrame::Submit(submit) => self.submit(link, submit).await,
             PeerFrame::Forward { deliveries } => self.forward(link, deliveries).await,
             PeerFrame::Load {
                 connections,
@@ -211,6 +232,34 @@ impl Leader {
             | PeerFrame::Tell { .. }
             | PeerFrame::Direct(_) => {}
         }
+    }
+
+    /// Hands a command to its room. A link's own sessions came before it; those of the other
+    /// servers are waited for. A term that ends leaves the command to the next.
+    async fn submit(&self, link: LinkId, submit: RoomSubmit) {
+        let mut gathered = self.gathered.subscribe();
+        tokio::select! {
+            biased;
+            _ = gathered.wait_for(|gathered| *gathered) => {}
+            () = self.scope.stopping() => return,
+        }
+        let RoomSubmit {
+            request,
+            user,
+            room,
+            command,
+        } = submit;
+        let reply = ReplyTo { link, request };
+        self.rooms
+            .send(
+                &room,
+                RoomInput::Command {
+                    user,
+                    command,
+                    reply,
+                },
+            )
+            .await;
     }
 
     async fn recheck(

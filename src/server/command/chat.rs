@@ -38,7 +38,12 @@ impl CommandHandler<Caller, Chat, Answer, ErrorBody> for ChatHandler {
             }
             Target::User(to) => {
                 if !caller.node.knows_user(&to).await.map_err(refusal)? {
-                    return Err(not_on_line(&to, "user_not_found"));
+                    let unknown = ErrorBody::new(404, "user_not_found", "no such user");
+                    return Err(if own {
+                        unknown
+                    } else {
+                        not_on_line(&to, "user_not_found")
+                    });
                 }
                 let message = DirectMessage {
                     from: user,

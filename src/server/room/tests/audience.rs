@@ -1,3 +1,4 @@
+use antiphon_core::contract::{Member, NodeRecord};
 use antiphon_protocol::client::Visibility;
 use antiphon_protocol::peer::{Delivery, DirectDelivery};
 
@@ -258,4 +259,40 @@ async fn a_hundred_thousand_members_make_no_large_frame() {
     }
     let count = f.backends.rooms.member_count(&room(HALL)).await.unwrap();
     assert_eq!(count, MEMBERS as u64);
+}
+
+/// A new leader delivers nothing before it knows who is where.
+#[tokio::test]
+async fn the_first_message_of_a_term_waits_until_every_server_told_its_users() {
+    let f = fixture().await;
+    f.stores
+        .add_room(HALL, Visibility::Public, &["alice", "bob"])
+        .await;
+    f.view.send_modify(|view| {
+        for name in ["f1", "f2"] {
+            let id = NodeId {
+                name: name.into(),
+                incarnation: 1,
+            };
+            let record = NodeRecord {
+                name: name.into(),
+                cluster_addr: String::new(),
+                client_host: String::new(),
+                client_port: 1,
+            };
+            view.members.insert(name.into(), Member { id, record });
+        }
+    });
+    let term = f.leader(EPOCH);
+    let (mut one, mut two) = (term.link("f1"), term.link("f2"));
+    let sessions = |name: &str| PeerFrame::Sessions {
+        users: vec![PeerUser {
+            user: user(name),
+            rooms: vec![room(HALL)],
+        }],
+        last: true,
+    };
+    one.send(sessions("alice")).await;
+    tokio::join!(one.chat("alice", "first"), two.send(sessions("bob")));
+    assert_eq!(messages(&two.catch_up().await), [(1, "first".into())]);
 }
