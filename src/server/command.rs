@@ -24,17 +24,32 @@ use super::recorder::{store_unavailable, unknown_outcome};
 use super::room::room_not_found;
 use super::session::Outbound;
 
-mod account;
+mod change_password;
 mod chat;
 mod conversations;
+mod create_room;
 mod hello;
 mod history;
+mod invite;
+mod join_room;
+mod kick;
+mod leave_room;
+mod list_rooms;
 mod login;
+mod logout;
+mod online;
+mod page;
+mod password;
+mod ping;
 mod popular;
-mod room_change;
-mod room_view;
+mod read;
+mod register;
+mod room_info;
+mod room_members;
 mod search;
-mod social;
+mod sync;
+mod to_owner;
+mod user_info;
 
 /// An authenticated connection.
 #[derive(Debug, Clone)]
@@ -228,33 +243,33 @@ pub(crate) fn dispatcher() -> CommandDispatcher {
         .around(RateLimit)
         .around(Moderation)
         .on::<client::Hello>(client::Hello::ACTION, hello::HelloHandler)
-        .on::<client::Ping>(client::Ping::ACTION, hello::PingHandler)
-        .on::<client::Register>(client::Register::ACTION, account::RegisterHandler)
+        .on::<client::Ping>(client::Ping::ACTION, ping::PingHandler)
+        .on::<client::Register>(client::Register::ACTION, register::RegisterHandler)
         .on::<client::Login>(client::Login::ACTION, login::LoginHandler)
-        .on::<client::Logout>(client::Logout::ACTION, account::LogoutHandler)
+        .on::<client::Logout>(client::Logout::ACTION, logout::LogoutHandler)
         .on::<client::ChangePassword>(
             client::ChangePassword::ACTION,
-            account::ChangePasswordHandler,
+            change_password::ChangePasswordHandler,
         )
         .on::<client::Chat>(client::Chat::ACTION, chat::ChatHandler)
-        .on::<client::JoinRoom>(client::JoinRoom::ACTION, room_change::JoinHandler)
-        .on::<client::LeaveRoom>(client::LeaveRoom::ACTION, room_change::LeaveHandler)
-        .on::<client::CreateRoom>(client::CreateRoom::ACTION, room_change::CreateHandler)
-        .on::<client::Invite>(client::Invite::ACTION, room_change::InviteHandler)
-        .on::<client::Kick>(client::Kick::ACTION, room_change::KickHandler)
-        .on::<client::ListRooms>(client::ListRooms::ACTION, room_view::ListHandler)
-        .on::<client::RoomInfo>(client::RoomInfo::ACTION, room_view::InfoHandler)
-        .on::<client::RoomMembers>(client::RoomMembers::ACTION, room_view::MembersHandler)
+        .on::<client::JoinRoom>(client::JoinRoom::ACTION, join_room::JoinHandler)
+        .on::<client::LeaveRoom>(client::LeaveRoom::ACTION, leave_room::LeaveHandler)
+        .on::<client::CreateRoom>(client::CreateRoom::ACTION, create_room::CreateHandler)
+        .on::<client::Invite>(client::Invite::ACTION, invite::InviteHandler)
+        .on::<client::Kick>(client::Kick::ACTION, kick::KickHandler)
+        .on::<client::ListRooms>(client::ListRooms::ACTION, list_rooms::ListHandler)
+        .on::<client::RoomInfo>(client::RoomInfo::ACTION, room_info::InfoHandler)
+        .on::<client::RoomMembers>(client::RoomMembers::ACTION, room_members::MembersHandler)
         .on::<client::History>(client::History::ACTION, history::HistoryHandler)
-        .on::<client::Sync>(client::Sync::ACTION, history::SyncHandler)
+        .on::<client::Sync>(client::Sync::ACTION, sync::SyncHandler)
         .on::<client::Search>(client::Search::ACTION, search::SearchHandler)
-        .on::<client::Read>(client::Read::ACTION, conversations::ReadHandler)
+        .on::<client::Read>(client::Read::ACTION, read::ReadHandler)
         .on::<client::Conversations>(
             client::Conversations::ACTION,
             conversations::ConversationsHandler,
         )
-        .on::<client::UserInfo>(client::UserInfo::ACTION, social::UserInfoHandler)
-        .on::<client::Online>(client::Online::ACTION, social::OnlineHandler)
+        .on::<client::UserInfo>(client::UserInfo::ACTION, user_info::UserInfoHandler)
+        .on::<client::Online>(client::Online::ACTION, online::OnlineHandler)
         .on::<client::Popular>(client::Popular::ACTION, popular::PopularHandler)
 }
 

@@ -1,9 +1,9 @@
-//! `hello` and `ping`.
+//! `hello`.
 
 use antiphon_core::clock;
 use antiphon_core::dispatcher::CommandHandler;
 use antiphon_protocol::ErrorBody;
-use antiphon_protocol::client::{Hello, HelloReply, Limits, Ping, Pong};
+use antiphon_protocol::client::{Hello, HelloReply, Limits};
 use antiphon_protocol::limits;
 use async_trait::async_trait;
 use tracing::debug;
@@ -57,19 +57,5 @@ fn told_limits(settings: &Settings) -> Limits {
         in_flight_max: settings.in_flight_max as u64,
         password_chars_min: limits::PASSWORD_CHARS_MIN as u64,
         login_timeout_ms: settings.login_timeout().as_millis() as u64,
-    }
-}
-
-pub(super) struct PingHandler;
-
-#[async_trait]
-impl CommandHandler<Caller, Ping, Answer, ErrorBody> for PingHandler {
-    async fn handle(&self, caller: &mut Caller, _: Ping) -> CommandResult {
-        reply::<Ping>(
-            caller,
-            &Pong {
-                server_time_ms: clock::unix_ms(),
-            },
-        )
     }
 }

@@ -1,21 +1,13 @@
-//! `history` and `sync`: pages of logs.
+//! `history`.
 
-use antiphon_core::contract::{BackendResult, Extent, Record, RecordKind, SeqRange};
 use antiphon_core::dispatcher::CommandHandler;
-use antiphon_protocol::client::{History, Page, Sync, SyncReply};
-use antiphon_protocol::{ConversationId, ErrorBody, Message, UserName};
+use antiphon_protocol::client::History;
+use antiphon_protocol::{ConversationId, ErrorBody};
 use async_trait::async_trait;
 
+use super::page::{From, page};
 use super::{Answer, Caller, CommandResult, refusal, reply};
-use crate::server::message::{encoded_bytes, view};
 use crate::server::settings::PAGE_BYTES_MAX;
-
-/// Where a page begins.
-#[derive(Debug, Clone, Copy)]
-enum From {
-    Before(u64),
-    After(u64),
-}
 
 pub(super) struct HistoryHandler;
 
@@ -60,146 +52,4 @@ async fn around(
         Some(seq) => From::After(seq.saturating_sub(limit / 2 + 1)),
         None => From::Before(u64::MAX),
     })
-}
-
-pub(super) struct SyncHandler;
-
-#[async_trait]
-impl CommandHandler<Caller, Sync, Answer, ErrorBody> for SyncHandler {
-    /// A conversation that the user has no part in (any more) is left out of the answer, so
-    /// that one lost room does not keep a client from the others.
-    async fn handle(&self, caller: &mut Caller, sync: Sync) -> CommandResult {
-        let mut conversations = Vec::new();
-        let mut budget = PAGE_BYTES_MAX;
-        for cursor in sync.cursors {
-            let conversation = caller.conversation(&cursor.conversation)?;
-            match caller.may_read(&conversation).await {
-                Ok(()) => {}
-                Err(error) if error.code == 404 => continue,
-                Err(error) => return Err(error),
-            }
-            let from = From::After(cursor.after_seq);
-            let limit = sync.limit as usize;
-            conversations.push(page(caller, &conversation, from, limit, &mut budget).await?);
-        }
-        reply::<Sync>(caller, &SyncReply { conversations })
-    }
-}
-
-/// Reads a page; `budget` is what the whole answer may still hold, in bytes.
-async fn page(
-    caller: &Caller,
-    conversation: &ConversationId,
-    from: From,
-    limit: usize,
-    budget: &mut usize,
-) -> Result<Page, ErrorBody> {
-    let user = caller.user()?;
-    let read = read(caller, conversation, from, limit).await;
-    let (extent, records) = read.map_err(refusal)?;
-    if let From::After(seq) = from
-        && seq > extent.last
-    {
-        let message = format!("the conversation ends at {}", extent.last);
-        return Err(ErrorBody::new(400, "stale_cursor", message));
-    }
-    Ok(lay_out(conversation, from, extent, records, &user, budget))
-}
-
-async fn read(
-    caller: &Caller,
-    conversation: &ConversationId,
-    from: From,
-    limit: usize,
-) -> BackendResult<(Extent, Vec<Record>)> {
-    let archive = &caller.node.backends.archive;
-    let extent = archive.extent(conversation).await?;
-    let (window, newest_first) = match from {
-        From::Before(seq) => {
-            let to = seq.saturating_sub(1).min(extent.last);
-            let low = to.saturating_sub(limit as u64).saturating_add(1);
-            (SeqRange { from: low, to }, true)
-        }
-        From::After(seq) => {
-            let low = seq.saturating_add(1).max(extent.first);
-            (
-                SeqRange {
-                    from: low,
-                    to: extent.last.min(low.saturating_add(limit as u64 - 1)),
-                },
-                false,
-            )
-        }
-    };
-    if window.from > window.to {
-        return Ok((extent, Vec::new()));
-    }
-    let records = archive
-        .range(conversation, window, limit, newest_first)
-        .await?;
-    Ok((extent, records))
-}
-
-fn lay_out(
-    conversation: &ConversationId,
-    from: From,
-    extent: Extent,
-    mut records: Vec<Record>,
-    user: &UserName,
-    budget: &mut usize,
-) -> Page {
-    let backwards = matches!(from, From::Before(_));
-    // One message always fits a whole budget, so the first page of an answer is never empty
-    // for want of room; a later one may be, and then says `more`.
-    let mut fits = |record: &Record| {
-        let rest = budget.checked_sub(encoded_bytes(record));
-        rest.map(|rest| *budget = rest).is_some()
-    };
-    if backwards {
-        let cut = records
-            .iter()
-            .rposition(|record| !fits(record))
-            .map_or(0, |at| at + 1);
-        records.drain(..cut);
-    } else {
-        let cut = records
-            .iter()
-            .position(|record| !fits(record))
-            .unwrap_or(records.len());
-        records.truncate(cut);
-    }
-    let (low, high) = (
-        records.first().map(|r| r.seq),
-        records.last().map(|r| r.seq),
-    );
-    let (complete, more) = match from {
-        From::Before(seq) => {
-            let reached = low.unwrap_or(seq);
-            (
-                extent.first <= 1 || reached > extent.first,
-                reached > extent.first.max(1),
-            )
-        }
-        From::After(seq) => {
-            let hole = extent.first > seq.saturating_add(1);
-            (!hole, high.unwrap_or(seq) < extent.last)
-        }
-    };
-    let seals = records
-        .iter()
-        .filter(|record| record.kind == RecordKind::Epoch);
-    let sealed = seals.map(|record| record.seq).collect();
-    let chats = records
-        .iter()
-        .filter(|record| record.kind == RecordKind::Chat);
-    let messages: Vec<Message> = chats.map(|record| view(record, user)).collect();
-    Page {
-        conversation: conversation.name_for(user),
-        messages,
-        sealed,
-        complete,
-        more: more && extent.last > 0,
-        first_available_seq: extent.first,
-        last_seq: extent.last,
-    }
 }
