@@ -5,6 +5,7 @@ use std::env;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use antiphon::cli::{
     Cli, ClientArgs, Command, ConfigArgs, FilterCommand, SeedArgs, StopServerArgs, UpArgs,
@@ -13,10 +14,13 @@ use antiphon::config::{self, Config, LogFormat, LogLevel, LoginMode};
 use antiphon::up::{self, Up};
 use antiphon::{output, seeding, settings, terminal};
 use antiphon_core::error_chain::ErrorChain;
+use antiphon_core::shutdown::Shutdown;
+use antiphon_core::task::{self, TaskKind};
 use antiphon_core::words::Words;
 use antiphon_seed::Progress;
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
+use tracing::{info, warn};
 use tracing_subscriber::EnvFilter;
 
 /// Something went wrong at run time.
@@ -149,6 +153,9 @@ async fn up_until_stopped(config: &Config, dir: &Path, args: &UpArgs) -> ExitCod
         Ok(up) => up,
         Err(error) => return fail(&error),
     };
+    if let Err(error) = reload_on_hangup(up.words()) {
+        return fail(&error);
+    }
     if args.json {
         output::line(&up::ready_line(&up));
     } else {
@@ -161,6 +168,24 @@ async fn up_until_stopped(config: &Config, dir: &Path, args: &UpArgs) -> ExitCod
     }
 }
 
+/// SIGHUP reads the word lists again. Lists that can't be read leave the old ones in place.
+fn reload_on_hangup(words: Arc<Words>) -> std::io::Result<()> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    task::spawn(&Shutdown::new(), TaskKind::Timer, async move {
+        while hangup.recv().await.is_some() {
+            let words = Arc::clone(&words);
+            match task::blocking(move || words.reload()).await {
+                Some(Ok(())) => info!("word lists read again"),
+                Some(Err(error)) => {
+                    warn!(error = %ErrorChain(&error), "word lists not read, the old ones stay");
+                }
+                None => {}
+            }
+        }
+    });
+    Ok(())
+}
+
 /// Resolves at the first SIGINT or SIGTERM; a second one ends the process at once.
 fn stop_signals() -> std::io::Result<impl Future<Output = ()>> {
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -170,17 +195,13 @@ fn stop_signals() -> std::io::Result<impl Future<Output = ()>> {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
         }
-        antiphon_core::task::spawn(
-            &antiphon_core::shutdown::Shutdown::new(),
-            antiphon_core::task::TaskKind::Timer,
-            async move {
-                tokio::select! {
-                    _ = interrupt.recv() => {}
-                    _ = terminate.recv() => {}
-                }
-                end_at_once();
-            },
-        );
+        task::spawn(&Shutdown::new(), TaskKind::Timer, async move {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            end_at_once();
+        });
     })
 }
 

@@ -114,6 +114,7 @@ pub struct Up {
     gateway_addr: SocketAddr,
     data_dir: PathBuf,
     demo_password: Option<String>,
+    words: Arc<Words>,
     scope: Shutdown,
     requests: mpsc::Receiver<ControlRequest>,
     _control: Control,
@@ -212,6 +213,7 @@ impl Up {
             gateway_addr,
             data_dir: data_dir.to_path_buf(),
             demo_password,
+            words,
             scope,
             requests,
             _control: control,
@@ -256,6 +258,11 @@ impl Up {
     /// Where the data are.
     pub fn data_dir(&self) -> &Path {
         &self.data_dir
+    }
+
+    /// The word filter and the stop words, whose lists may be read again.
+    pub fn words(&self) -> Arc<Words> {
+        Arc::clone(&self.words)
     }
 
     /// The password of the demo users, if they were asked for.

@@ -18,3 +18,4 @@ mod shutdown;
 mod slow_consumer;
 mod terminal;
 mod tidy;
+mod words;

@@ -203,7 +203,11 @@ impl Cluster {
 
     /// Asks for an orderly end; see [`Cluster::exit`].
     pub(crate) fn sigterm(&self) {
-        let kill = format!("kill -TERM {}", self.child.id());
+        self.signal("TERM");
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        let kill = format!("kill -{name} {}", self.child.id());
         assert!(
             Command::new("sh")
                 .args(["-c", &kill])
