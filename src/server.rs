@@ -243,6 +243,11 @@ impl Server {
         self.leading.clone()
     }
 
+    /// Whether this server has a link to the leader (or leads).
+    pub fn is_linked(&self) -> bool {
+        self.node.router.is_connected()
+    }
+
     /// Whether this server has gone down by itself.
     pub fn is_broken(&self) -> bool {
         self.cluster.is_stopping() || self.workers.is_stopping()

@@ -222,13 +222,16 @@ impl Up {
         Ok(up)
     }
 
-    /// Ready means: a leader is elected, and the gateway can hand out every server.
+    /// Ready means: a leader is elected, every server is linked to it, and the gateway can hand
+    /// out every server.
     async fn wait_until_ready(&self) -> Result<(), UpError> {
         let ready = async {
             loop {
                 let listed = self.backends.directory.list().await?;
                 let listed = listed.map_or(0, |directory| directory.servers.len());
-                if listed == self.servers.len() && self.state().iter().any(|server| server.leads) {
+                let led = self.state().iter().any(|server| server.leads);
+                let linked = self.servers.values().all(Server::is_linked);
+                if listed == self.servers.len() && led && linked {
                     return Ok(());
                 }
                 clock::sleep(READY_POLL).await;

@@ -223,6 +223,11 @@ impl Router {
         }
     }
 
+    /// Whether there is a link to a leader.
+    pub(crate) fn is_connected(&self) -> bool {
+        lock(&self.queue).connected
+    }
+
     /// The link is gone.
     pub(crate) fn disconnected(&self) {
         lock(&self.queue).connected = false;
