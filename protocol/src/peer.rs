@@ -49,6 +49,11 @@ pub enum PeerFrame {
     },
     /// Follower: a user has a first session here.
     SessionUp(PeerUser),
+    /// Leader: it knows of a `SessionUp`; from now on what is said to the user arrives.
+    SessionSeen {
+        /// Who.
+        user: UserName,
+    },
     /// Follower: a user's last session here ended.
     SessionDown {
         /// Who.
@@ -133,6 +138,7 @@ impl PeerFrame {
             Self::Hello { .. } => "hello",
             Self::Sessions { .. } => "sessions",
             Self::SessionUp(_) => "sessionUp",
+            Self::SessionSeen { .. } => "sessionSeen",
             Self::SessionDown { .. } => "sessionDown",
             Self::Submit(_) => "submit",
             Self::Forward { .. } => "forward",
@@ -154,6 +160,7 @@ impl PeerFrame {
     pub const CLUSTER_ACTIONS: &'static [&'static str] = &[
         "sessions",
         "sessionUp",
+        "sessionSeen",
         "sessionDown",
         "submit",
         "forward",

@@ -185,7 +185,10 @@ impl Leader {
             }
             PeerFrame::SessionUp(user) => {
                 let (user, rooms) = self.presence.up(link, user);
-                self.recheck(user, rooms).await;
+                self.recheck(user.clone(), rooms).await;
+                self.outboxes
+                    .send(link, PeerFrame::SessionSeen { user })
+                    .await;
             }
             PeerFrame::SessionDown { user } => {
                 let (user, rooms) = self.presence.down(link, &user);
@@ -226,6 +229,7 @@ impl Leader {
             | PeerFrame::Ping
             | PeerFrame::Goodbye
             | PeerFrame::StaleEpoch { .. }
+            | PeerFrame::SessionSeen { .. }
             | PeerFrame::Result { .. }
             | PeerFrame::Audience { .. }
             | PeerFrame::Deliver { .. }

@@ -63,6 +63,7 @@ impl Node {
     /// Handles a frame of the leader; never waits.
     pub(super) fn take_from_leader(&self, frame: PeerFrame) {
         match frame {
+            PeerFrame::SessionSeen { user } => self.router.session_seen(&user),
             PeerFrame::Result { request, outcome } => self.router.complete(request, outcome),
             PeerFrame::Audience {
                 room,

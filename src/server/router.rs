@@ -5,7 +5,7 @@
 //! unanswered is sent to the next one, in order; the log's unique keys absorb what had been
 //! done already. A command that may not be done twice is given up as unknown instead.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use antiphon_core::clock::{self, Instant};
@@ -14,7 +14,7 @@ use antiphon_protocol::peer::{
     DirectDelivery, EndReason, PeerFrame, PeerUser, RoomCommand, RoomOutcome, RoomSubmit,
 };
 use antiphon_protocol::{ErrorBody, RoomName, UserName};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::recorder::{leader_unavailable, unknown_outcome};
 use super::session::{Sessions, lock};
@@ -42,6 +42,8 @@ struct Queue {
     pending: BTreeMap<u64, Pending>,
     next_request: u64,
     connected: bool,
+    /// Logins that wait until the leader knows of them; by user, as one announces for all.
+    announced: HashMap<UserName, oneshot::Sender<()>>,
     forwards: usize,
     forwards_dropped: u64,
 }
@@ -128,9 +130,23 @@ impl Router {
         self.changed.notify_one();
     }
 
-    /// Announces a user's first session here.
-    pub(crate) fn session_up(&self, user: UserName, rooms: Vec<RoomName>) {
+    /// Announces a user's first session here; the receiver resolves once the leader knows, or
+    /// at once if there is none to tell.
+    pub(crate) fn session_up(&self, user: UserName, rooms: Vec<RoomName>) -> oneshot::Receiver<()> {
+        let (seen_tx, seen_rx) = oneshot::channel();
+        let mut queue = lock(&self.queue);
+        if queue.connected {
+            queue.announced.insert(user.clone(), seen_tx);
+        }
+        drop(queue);
         self.session_frame(PeerFrame::SessionUp(PeerUser { user, rooms }));
+        seen_rx
+    }
+
+    /// The leader knows of a user's sessions here.
+    pub(crate) fn session_seen(&self, user: &UserName) {
+        // Dropping the sender ends the wait, as sending would.
+        lock(&self.queue).announced.remove(user);
     }
 
     /// Announces the end of a user's last session here.
@@ -230,7 +246,9 @@ impl Router {
 
     /// The link is gone.
     pub(crate) fn disconnected(&self) {
-        lock(&self.queue).connected = false;
+        let mut queue = lock(&self.queue);
+        queue.connected = false;
+        queue.announced.clear();
     }
 
     /// Lines up what is unanswered for a new leader, and takes out what may not be repeated.

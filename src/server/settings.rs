@@ -42,6 +42,8 @@ pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) const OPEN_LOGIN_TIMEOUT: Duration = Duration::from_secs(600);
 /// A link without any frame for so long is dead.
 pub(crate) const PEER_SILENCE_MAX: Duration = Duration::from_secs(8);
+/// How long a login waits for the leader to know of it.
+pub(crate) const ANNOUNCE_MAX: Duration = Duration::from_millis(500);
 /// How often each side of a link says that it is there, and a follower how loaded it is.
 pub(crate) const PEER_PING_INTERVAL: Duration = Duration::from_secs(1);
 /// How often the leader publishes the list of servers.

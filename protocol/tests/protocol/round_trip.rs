@@ -367,6 +367,9 @@ fn peer_frames() -> Vec<PeerFrame> {
             last: true,
         },
         PeerFrame::SessionUp(peer_user),
+        PeerFrame::SessionSeen {
+            user: alice.clone(),
+        },
         PeerFrame::SessionDown {
             user: alice.clone(),
         },

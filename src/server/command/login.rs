@@ -17,7 +17,7 @@ use super::conversations::summaries;
 use super::{Answer, Caller, CommandResult, Session, not_authenticated, refusal, reply};
 use crate::server::auth::{AuthError, Grant};
 use crate::server::session::LocalSession;
-use crate::server::settings::{AuthMode, LOGIN_FAILURES_MAX, SessionPolicy};
+use crate::server::settings::{ANNOUNCE_MAX, AuthMode, LOGIN_FAILURES_MAX, SessionPolicy};
 
 /// What a client is told when a login fails.
 pub(super) fn auth_refusal(error: AuthError) -> ErrorBody {
@@ -180,7 +180,10 @@ async fn bind(caller: &mut Caller, user: &UserName, family: String) -> Result<()
     };
     let first = node.sessions.bind(user.clone(), local);
     if first {
-        node.router.session_up(user.clone(), rooms);
+        // So that who is logged in can be reached by everybody. Without a leader, or with a slow
+        // one, the login goes on: positions tell what was missed.
+        let seen = node.router.session_up(user.clone(), rooms);
+        let _ = clock::timeout(ANNOUNCE_MAX, seen).await;
     }
     Ok(())
 }
