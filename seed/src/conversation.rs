@@ -1,8 +1,7 @@
 //! The messages of one conversation: threads of a few people about a few things.
 
-use antiphon_core::contract::{Record, RecordKind};
+use antiphon_core::contract::{Record, RecordKind, body_hash};
 use antiphon_protocol::{ClientId, MessageId, UserName};
-use sha2::{Digest, Sha256};
 
 use crate::bank::Topic;
 use crate::options::SeedOptions;
@@ -198,7 +197,7 @@ fn record(
         sender,
         client_id: ClientId::parse(&id).expect("letters, digits and hyphens"),
         message_id: message_id(&mut random, ts_ms),
-        body_hash: body_hash(&body),
+        body_hash: body_hash(FORMAT, &body),
         ts_ms,
         format: FORMAT.to_owned(),
         body,
@@ -223,15 +222,4 @@ fn message_id(random: &mut Random, ts_ms: u64) -> MessageId {
     MessageId(format!(
         "{high:08x}-{low:04x}-{version:04x}-{variant:04x}-{node:012x}"
     ))
-}
-
-fn body_hash(body: &str) -> [u8; 16] {
-    let mut hash = Sha256::new();
-    hash.update(FORMAT.as_bytes());
-    hash.update([0]);
-    hash.update(body.as_bytes());
-    let digest = hash.finalize();
-    let mut cut = [0; 16];
-    cut.copy_from_slice(&digest[..16]);
-    cut
 }

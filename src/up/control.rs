@@ -13,6 +13,7 @@ use antiphon_core::shutdown::Shutdown;
 use antiphon_core::task::{self, TaskKind};
 use antiphon_core::{clock, random};
 use serde::{Deserialize, Serialize};
+use subtle::ConstantTimeEq;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
@@ -139,7 +140,7 @@ async fn answer(
     read.await
         .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
     let ask: Ask = serde_json::from_str(&line)?;
-    let same: bool = subtle_eq(ask.token.as_bytes(), token.as_bytes());
+    let same = bool::from(ask.token.as_bytes().ct_eq(token.as_bytes()));
     let error = if same {
         let (answer_tx, answer_rx) = oneshot::channel();
         let request = ControlRequest {
@@ -160,11 +161,6 @@ async fn answer(
     reply.push(b'\n');
     writer.write_all(&reply).await?;
     Ok(())
-}
-
-/// Compares in a time that depends on the lengths alone.
-fn subtle_eq(a: &[u8], b: &[u8]) -> bool {
-    a.len() == b.len() && a.iter().zip(b).fold(0, |differ, (x, y)| differ | (x ^ y)) == 0
 }
 
 /// Asks the `antiphon up` on this data directory to stop one of its servers, and waits until

@@ -1,5 +1,6 @@
 use antiphon_protocol::{ClientId, ConversationId, MessageId, UserName};
 use async_trait::async_trait;
+use sha2::{Digest, Sha256};
 
 use super::BackendResult;
 
@@ -38,6 +39,16 @@ pub struct Record {
     pub format: String,
     /// The text, as delivered.
     pub body: String,
+}
+
+/// The hash by which a retry is told from another message under the same id.
+pub fn body_hash(format: &str, body: &str) -> [u8; 16] {
+    let mut hash = Sha256::new();
+    hash.update(format.as_bytes());
+    hash.update([0]);
+    hash.update(body.as_bytes());
+    let full: [u8; 32] = hash.finalize().into();
+    *full.first_chunk().expect("32 is more than 16")
 }
 
 /// What became of one record of an append.

@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 
+use antiphon_core::contract::body_hash;
 use antiphon_core::interceptor::{Interceptor, Next};
 use antiphon_protocol::{ClientCommand, ErrorBody};
 use async_trait::async_trait;
-use sha2::{Digest, Sha256};
 
 use crate::server::command::{Answer, Caller, CommandResult};
 
@@ -44,13 +44,4 @@ impl Interceptor<Caller, ClientCommand, Answer, ErrorBody> for Moderation {
         }
         next.run(caller, command).await
     }
-}
-
-fn body_hash(format: &str, message: &str) -> [u8; 16] {
-    let mut hash = Sha256::new();
-    hash.update(format.as_bytes());
-    hash.update([0]);
-    hash.update(message.as_bytes());
-    let full: [u8; 32] = hash.finalize().into();
-    *full.first_chunk().expect("32 is more than 16")
 }
