@@ -1,9 +1,14 @@
 //! The command line: one binary, one subcommand a role.
 
+mod client;
+mod seed;
+
 use std::path::PathBuf;
 
-use antiphon_seed::SeedOptions;
 use clap::{Args, Parser, Subcommand};
+
+pub use client::ClientArgs;
+pub use seed::SeedArgs;
 
 /// A chat cluster that you host yourself.
 #[derive(Debug, Parser)]
@@ -45,50 +50,6 @@ pub enum Command {
     CheckConfig(ConfigArgs),
     /// Print a configuration file with every key, its default and its reason
     DefaultConfig,
-}
-
-/// Flags of `antiphon seed`.
-#[derive(Debug, Clone, Args)]
-pub struct SeedArgs {
-    /// The data directory to fill; no process may have it open
-    #[arg(long, value_name = "DIR")]
-    pub data_dir: Option<PathBuf>,
-    /// Users: user1 to this one
-    #[arg(long, value_name = "N", default_value_t = 99)]
-    pub users: u32,
-    /// Rooms: room1 to this one
-    #[arg(long, value_name = "N", default_value_t = 9)]
-    pub rooms: u32,
-    /// Messages in all
-    #[arg(long, value_name = "N", default_value_t = 2_000)]
-    pub messages: u32,
-    /// Days over which they spread
-    #[arg(long, value_name = "N", default_value_t = 14)]
-    pub days: u32,
-    /// Another number gives other conversations
-    #[arg(long, value_name = "N", default_value_t = 42)]
-    pub seed: u64,
-    /// Go on although there are data that no seed has made; they stay as they are
-    #[arg(long)]
-    pub force: bool,
-    /// The configuration.
-    #[command(flatten)]
-    pub config: ConfigArgs,
-}
-
-impl SeedArgs {
-    /// What to make.
-    pub fn options(&self) -> SeedOptions {
-        SeedOptions {
-            users: self.users,
-            rooms: self.rooms,
-            messages: self.messages,
-            days: self.days,
-            seed: self.seed,
-            force: self.force,
-            ..SeedOptions::default()
-        }
-    }
 }
 
 /// The subcommands of `antiphon filter`.
@@ -152,23 +113,6 @@ pub struct StopServerArgs {
     /// The configuration.
     #[command(flatten)]
     pub config: ConfigArgs,
-}
-
-/// Flags of `antiphon client`. What is not given is asked for.
-#[derive(Debug, Clone, Default, Args)]
-pub struct ClientArgs {
-    /// Where the gateway is, e.g. http://127.0.0.1:8888
-    #[arg(long, value_name = "URL")]
-    pub gateway: Option<String>,
-    /// Log in under this name
-    #[arg(long, value_name = "NAME")]
-    pub user: Option<String>,
-    /// Read the password from the first line of standard input; empty for a server with open login
-    #[arg(long)]
-    pub password_stdin: bool,
-    /// Make the account first
-    #[arg(long)]
-    pub register: bool,
 }
 
 /// A `--set` that is not SECTION.KEY=VALUE.

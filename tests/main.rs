@@ -13,6 +13,8 @@ mod gateway;
 mod load;
 mod persistence;
 mod room;
+mod script;
+mod seed;
 mod session;
 mod shutdown;
 mod slow_consumer;

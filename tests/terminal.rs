@@ -1,5 +1,9 @@
 //! The terminal client as people see it: real processes on pseudo-terminals.
 
+mod commands;
+mod newcomer;
+mod trust;
+
 use std::collections::BTreeSet;
 
 use crate::harness::terminal::Terminal;

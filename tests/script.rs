@@ -1,0 +1,1 @@
+//! `antiphon send`, `tail` and their like, between real processes.

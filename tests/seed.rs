@@ -1,0 +1,1 @@
+//! `antiphon seed`, run as a process.

@@ -1,0 +1,1 @@
+//! Every command of the chat line, played on a pseudo-terminal.

@@ -1,0 +1,1 @@
+//! The first run, typed by somebody who knows nothing but what the screen says.
