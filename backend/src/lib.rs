@@ -2,3 +2,4 @@
 //! store, one database file.
 
 pub mod embedded;
+pub mod observed;
