@@ -3,11 +3,10 @@
 //! would.
 
 mod banner;
-mod cluster_key;
 mod control;
 
 pub use banner::{ready_line, welcome};
-pub use control::{ControlError, stop_server};
+pub use control::{ControlError, status, stop_server};
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -31,10 +30,12 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tracing::{error, info};
 
+use crate::cluster_key::{self, ClusterKeyError};
 use crate::config::Config;
 use crate::seeding::{SeedingError, seed_store};
 use crate::server::{self, Server, Sockets, StartError};
 use crate::settings::{self, SettingsError};
+use crate::status::ClusterStatus;
 use control::{Control, ControlRequest};
 
 /// How long the servers have to elect a leader and appear in the gateway's list.
@@ -52,14 +53,8 @@ pub enum UpError {
     #[error("the data directory can't be opened")]
     Store(#[from] OpenError),
     /// The cluster key.
-    #[error("the cluster key {} can't be used", path.display())]
-    ClusterKey {
-        /// Its file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    ClusterKey(#[from] ClusterKeyError),
     /// A port.
     #[error("can't listen on {addr}; is something else using it?")]
     Listen {
@@ -155,7 +150,7 @@ impl Up {
         seed: bool,
         store: Arc<EmbeddedStore>,
     ) -> Result<Self, UpError> {
-        let key = cluster_key::load(config, data_dir)?;
+        let key = cluster_key::load_or_make(&config.cluster.key_file, data_dir)?;
         let words = Arc::new(Words::load(&settings::word_sources(config))?);
         let demo_password = if seed {
             // What others have made there is left alone.
@@ -294,26 +289,31 @@ impl Up {
         self.stop().await && sound
     }
 
+    /// Whoever asked may be gone.
     async fn serve(&mut self, request: ControlRequest) {
-        let answer = if self.servers.len() == 1 {
-            Err("it is the last server; stop the whole process instead".to_owned())
-        } else {
-            match self.servers.remove(&request.server) {
-                Some(server) => {
-                    server.stop().await;
-                    Ok(())
-                }
-                None => Err(format!("there is no server {:?} here", request.server)),
+        match request {
+            ControlRequest::StopServer { name, answer_tx } => {
+                let _ = answer_tx.send(self.stop_one(&name).await);
             }
-        };
-        // Whoever asked may be gone.
-        let _ = request.answer.send(answer);
+            ControlRequest::Status { answer_tx } => {
+                let _ = answer_tx.send(ClusterStatus::gather(&self.backends).await);
+            }
+        }
+    }
+
+    async fn stop_one(&mut self, name: &str) -> Result<(), String> {
+        if self.servers.len() == 1 {
+            return Err("it is the last server; stop the whole process instead".to_owned());
+        }
+        let server = self.servers.remove(name);
+        let server = server.ok_or_else(|| format!("there is no server {name:?} here"))?;
+        server.stop().await;
+        Ok(())
     }
 
     /// Stops everything, stores last.
     pub async fn stop(self) -> bool {
-        let servers = self.servers.into_values().map(Server::stop);
-        let mut clean = futures_util::future::join_all(servers)
+        let mut clean = futures_util::future::join_all(self.servers.values().map(Server::stop))
             .await
             .into_iter()
             .all(|clean| clean);

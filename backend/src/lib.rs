@@ -2,4 +2,3 @@
 //! store, one database file.
 
 pub mod embedded;
-pub mod observed;

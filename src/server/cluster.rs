@@ -312,7 +312,12 @@ impl Cluster {
             is_local: true,
         };
         let link = leader.open_link(outbox);
-        let dispatcher = leader_side(Arc::clone(leader), link, id.clone());
+        let dispatcher = leader_side(
+            Arc::clone(leader),
+            link,
+            id.clone(),
+            self.node.metrics.clone(),
+        );
         let epoch = leader.epoch();
         let newest = Arc::clone(&self.node.newest_epoch);
         let up = async move {

@@ -91,6 +91,15 @@ pub enum SessionPolicy {
     Refuse,
 }
 
+/// Where others are told to connect, if not where the sockets are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Advertised {
+    /// Host and port for clients.
+    pub client: Option<(String, u16)>,
+    /// `HOST:PORT` for servers.
+    pub cluster: Option<String>,
+}
+
 /// One server's settings.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -98,6 +107,8 @@ pub struct Settings {
     pub name: String,
     /// Shared by the cluster.
     pub cluster_key: ClusterKey,
+    /// What others are told of this server's addresses.
+    pub advertised: Advertised,
     /// Who may log in how.
     pub auth_mode: AuthMode,
     /// Whether clients may make accounts.
@@ -158,6 +169,7 @@ impl Settings {
         Self {
             name: name.into(),
             cluster_key,
+            advertised: Advertised::default(),
             auth_mode: AuthMode::Password,
             registration_open: true,
             session_policy: SessionPolicy::Allow,

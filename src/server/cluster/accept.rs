@@ -104,7 +104,12 @@ impl Cluster {
             return LinkEnd::Goodbye;
         }
         info!(%node, "a follower linked");
-        let dispatcher = leader_side(Arc::clone(&leader), link, node.clone());
+        let dispatcher = leader_side(
+            Arc::clone(&leader),
+            link,
+            node.clone(),
+            self.node.metrics.clone(),
+        );
         let newest = Arc::clone(&self.node.newest_epoch);
         // A leader that stops still says what its rooms have written, and goodbye; the follower
         // then ends the link.

@@ -212,7 +212,7 @@ impl TestCluster {
 
     /// Stops everything; each server must stop cleanly.
     pub(crate) async fn stop(self) {
-        let servers = self.servers.into_values().map(Server::stop);
+        let servers = self.servers.values().map(Server::stop);
         let clean = futures_util::future::join_all(servers).await;
         assert!(clean.iter().all(|clean| *clean), "a server hung");
         self.stores.store.close().await;

@@ -1,7 +1,7 @@
 use std::sync::Mutex;
 
-use antiphon_core::clock::unix_ms;
-use antiphon_core::memory::MemoryServerDirectory;
+use crate::clock::unix_ms;
+use crate::memory::MemoryServerDirectory;
 
 use super::*;
 
@@ -35,7 +35,10 @@ async fn every_call_is_told_with_its_end() {
     assert_eq!(observed.list().await.unwrap().unwrap().epoch, 2);
 
     let seen = seen.0.lock().unwrap();
-    let ends: Vec<_> = seen.iter().map(|call| (call.operation, call.error)).collect();
+    let ends: Vec<_> = seen
+        .iter()
+        .map(|call| (call.operation, call.error))
+        .collect();
     let conflict = Some(BackendErrorKind::Conflict);
     let expected = [("publish", None), ("publish", conflict), ("list", None)];
     assert_eq!(ends, expected);

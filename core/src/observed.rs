@@ -6,8 +6,8 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use antiphon_core::clock;
-use antiphon_core::contract::{
+use crate::clock;
+use crate::contract::{
     AppendOutcome, BackendErrorKind, BackendResult, Backends, Directory, Extent, MemberRecord,
     MessageArchive, OnlineEntry, RankingScope, RecentMessages, Record, RoomListing, RoomRecord,
     RoomStore, SeqRange, ServerDirectory, SessionEntry, SessionRegistry, Standing, Tail,
