@@ -4,8 +4,10 @@
 //! line a check; what still works without a service is degraded, not unready.
 
 mod check;
+mod probe;
 
 pub use check::{Check, Health, Report, Source};
+pub use probe::{CacheProbe, StoreProbe};
 
 use std::convert::Infallible;
 use std::net::SocketAddr;

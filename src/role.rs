@@ -8,6 +8,7 @@ mod server;
 pub use connect::{ConnectError, StatusSource};
 pub use gateway::GatewayRole;
 pub use server::ServerRole;
+pub(crate) use server::meter;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

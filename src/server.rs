@@ -24,6 +24,7 @@ mod session;
 mod settings;
 
 pub use auth::hash_password;
+pub use metrics::MetricTable;
 pub use settings::{Advertised, AuthMode, SessionPolicy, Settings};
 
 use std::net::SocketAddr;
@@ -189,7 +190,7 @@ fn build(
     stored: mpsc::Sender<room::Stored>,
     workers: &Shutdown,
 ) -> Node {
-    let metrics = Metrics::default();
+    let metrics = Metrics::new(settings.metrics.clone(), &settings.name);
     let observer: Arc<dyn Observer> = Arc::new(metrics.clone());
     let backends = observe(backends, &observer);
     let sessions = Arc::new(Sessions::default());
@@ -267,11 +268,6 @@ impl Server {
     /// Whether this server has gone down by itself.
     pub fn is_broken(&self) -> bool {
         self.cluster.is_stopping() || self.workers.is_stopping()
-    }
-
-    /// Puts what this server counts into a registry.
-    pub fn register_metrics(&self, registry: &mut prometheus_client::registry::Registry) {
-        self.node.metrics.register(registry);
     }
 
     /// Brings what is measured rather than counted up to date, for who is about to read it.

@@ -30,10 +30,12 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tracing::{error, info};
 
+use crate::admin::{Check, Health, StoreProbe};
 use crate::cluster_key::{self, ClusterKeyError};
 use crate::config::Config;
+use crate::role::{self, RoleError};
 use crate::seeding::{SeedingError, seed_store};
-use crate::server::{self, Server, Sockets, StartError};
+use crate::server::{self, MetricTable, Server, Settings, Sockets, StartError};
 use crate::settings::{self, SettingsError};
 use crate::status::ClusterStatus;
 use control::{Control, ControlRequest};
@@ -64,6 +66,9 @@ pub enum UpError {
         #[source]
         source: std::io::Error,
     },
+    /// The admin listener.
+    #[error(transparent)]
+    Admin(#[from] RoleError),
     /// The word lists.
     #[error("the word lists can't be used")]
     Words(#[from] FilterError),
@@ -103,10 +108,11 @@ pub struct ServerState {
 /// A running cluster.
 #[derive(Debug)]
 pub struct Up {
-    servers: BTreeMap<String, Server>,
+    servers: BTreeMap<String, Arc<Server>>,
     backends: Backends,
     store: Arc<EmbeddedStore>,
     gateway_addr: SocketAddr,
+    admin_addr: Option<SocketAddr>,
     data_dir: PathBuf,
     demo_password: Option<String>,
     words: Arc<Words>,
@@ -174,9 +180,13 @@ impl Up {
         })?;
 
         let mut servers = BTreeMap::new();
+        let table = MetricTable::default();
         for n in 1..=config.server.servers {
             let name = format!("{}{n}", config.server.name_prefix);
-            let settings = settings::server(config, &name, key.clone());
+            let settings = Settings {
+                metrics: table.clone(),
+                ..settings::server(config, &name, key.clone())
+            };
             if n == 1 {
                 server::rebuild_popular_words(&backends, &words, &settings).await;
             }
@@ -185,10 +195,12 @@ impl Up {
                 cluster: listen(&with_port("127.0.0.1")).await?,
             };
             let started = server::start(settings, backends.clone(), Arc::clone(&words), sockets);
-            servers.insert(name, started.await?);
+            servers.insert(name, Arc::new(started.await?));
         }
 
         let scope = Shutdown::new();
+        let (admin, admin_addr) = role::start_admin(config, &scope).await?;
+        role::meter(&admin, &table, servers.values().cloned().collect());
         let gateway_config = settings::gateway(config)?;
         let directory = Arc::clone(&backends.directory);
         let gateway_scope = scope.clone();
@@ -206,6 +218,7 @@ impl Up {
             backends,
             store,
             gateway_addr,
+            admin_addr,
             data_dir: data_dir.to_path_buf(),
             demo_password,
             words,
@@ -214,6 +227,7 @@ impl Up {
             _control: control,
         };
         up.wait_until_ready().await?;
+        admin.set_checks(up.checks());
         Ok(up)
     }
 
@@ -225,7 +239,7 @@ impl Up {
                 let listed = self.backends.directory.list().await?;
                 let listed = listed.map_or(0, |directory| directory.servers.len());
                 let led = self.state().iter().any(|server| server.leads);
-                let linked = self.servers.values().all(Server::is_linked);
+                let linked = self.servers.values().all(|server| server.is_linked());
                 if listed == self.servers.len() && led && linked {
                     return Ok(());
                 }
@@ -237,9 +251,32 @@ impl Up {
             .unwrap_or(Err(UpError::NotReady))
     }
 
+    /// Ready while a server can be written through; stopping one of several is no reason not
+    /// to be.
+    fn checks(&self) -> Vec<Check> {
+        let servers: Vec<Arc<Server>> = self.servers.values().cloned().collect();
+        let linked = move || {
+            if servers
+                .iter()
+                .any(|server| server.is_linked() && !server.is_draining())
+            {
+                Health::Ok
+            } else {
+                Health::Failed("no server has a leader".to_owned())
+            }
+        };
+        let store = StoreProbe(Arc::clone(&self.backends.users));
+        vec![Check::vital("leader", linked), Check::vital("store", store)]
+    }
+
+    /// Where `/metrics`, `/livez` and `/readyz` are answered.
+    pub fn admin_addr(&self) -> Option<SocketAddr> {
+        self.admin_addr
+    }
+
     /// The servers, by name.
     pub fn state(&self) -> Vec<ServerState> {
-        let state = |server: &Server| ServerState {
+        let state = |server: &Arc<Server>| ServerState {
             name: server.name().to_owned(),
             client: server.client_addr(),
             cluster: server.cluster_addr(),
@@ -313,10 +350,11 @@ impl Up {
 
     /// Stops everything, stores last.
     pub async fn stop(self) -> bool {
-        let mut clean = futures_util::future::join_all(self.servers.values().map(Server::stop))
-            .await
-            .into_iter()
-            .all(|clean| clean);
+        let mut clean =
+            futures_util::future::join_all(self.servers.values().map(|server| server.stop()))
+                .await
+                .into_iter()
+                .all(|clean| clean);
         self.scope.stop();
         clean &= self.scope.wait(antiphon_gateway::DRAIN_DEADLINE).await;
         self.store.close().await;

@@ -16,7 +16,7 @@ use super::connect::{self, Services};
 use super::{RoleError, listen, required, start_admin};
 use crate::admin::{Admin, Check, Health};
 use crate::config::Config;
-use crate::server::{self, Server, Sockets};
+use crate::server::{self, MetricTable, Server, Sockets};
 use crate::{cluster_key, settings};
 
 /// How often the process looks at itself.
@@ -64,9 +64,11 @@ impl ServerRole {
         let (admin, admin_addr) = start_admin(config, &scope).await?;
         let services = connect::services(config, &admin).await?;
         let settings = settings::server(config, name, key);
+        let table = settings.metrics.clone();
         let backends = services.backends.clone();
         let server = server::start(settings, backends, Arc::clone(&words), sockets).await?;
         let server = Arc::new(server);
+        meter(&admin, &table, vec![Arc::clone(&server)]);
         tell(&admin, &server, &services);
         info!(name, client = %server.client_addr(), "ready");
         Ok(Self {
@@ -146,16 +148,14 @@ impl ServerRole {
     }
 }
 
-/// Readiness and metrics of a server.
+/// Metrics of the servers of this process.
+pub(crate) fn meter(admin: &Admin, table: &MetricTable, servers: Vec<Arc<Server>>) {
+    let refresh = move || servers.iter().for_each(|server| server.refresh_metrics());
+    admin.add_metrics(|registry| table.register(registry), Box::new(refresh));
+}
+
+/// Readiness of a server.
 fn tell(admin: &Admin, server: &Arc<Server>, services: &Services) {
-    let (metered, refreshed) = (Arc::clone(server), Arc::clone(server));
-    admin.add_metrics(
-        |registry| {
-            let label = ("server".into(), metered.name().to_owned().into());
-            metered.register_metrics(registry.sub_registry_with_label(label));
-        },
-        Box::new(move || refreshed.refresh_metrics()),
-    );
     let drained = Arc::clone(server);
     let draining = move || match drained.is_draining() {
         true => Health::Failed("the server is stopping".to_owned()),

@@ -2,6 +2,7 @@
 //! plural, `_total` for what only rises. Never a user or a room as a label.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use antiphon_core::contract::BackendErrorKind;
@@ -20,8 +21,24 @@ const CALL_SECONDS: [f64; 11] = [
     0.000_1, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.1, 0.5, 1.0, 5.0,
 ];
 
+/// The label that every series has.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct ServerName(Arc<str>);
+
+impl EncodeLabelValue for ServerName {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), std::fmt::Error> {
+        encoder.write_str(&self.0)
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ServerLabels {
+    server: ServerName,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct CommandLabels {
+    server: ServerName,
     action: &'static str,
     outcome: Outcome,
 }
@@ -41,17 +58,20 @@ impl EncodeLabelValue for Outcome {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct CloseLabels {
+    server: ServerName,
     code: u16,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct CallLabels {
+    server: ServerName,
     contract: &'static str,
     operation: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct FailureLabels {
+    server: ServerName,
     contract: &'static str,
     operation: &'static str,
     kind: &'static str,
@@ -59,151 +79,141 @@ struct FailureLabels {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct FrameLabels {
+    server: ServerName,
     frame: &'static str,
 }
 
-/// The counters of one server.
+/// The metrics of every server of a process: a family has its servers as a label, so that it
+/// stands once in what is read.
 #[derive(Debug, Clone)]
-pub(crate) struct Metrics {
-    opened: Counter,
+pub struct MetricTable {
+    opened: Family<ServerLabels, Counter>,
     closed: Family<CloseLabels, Counter>,
     commands: Family<CommandLabels, Counter>,
     peer_frames: Family<FrameLabels, Counter>,
     calls: Family<CallLabels, Histogram, fn() -> Histogram>,
     failures: Family<FailureLabels, Counter>,
-    connections: Gauge,
-    users: Gauge,
-    deliveries_refused: Gauge,
-    leads: Gauge,
-    linked: Gauge,
-    servers: Gauge,
-    draining: Gauge,
+    gauges: [Family<ServerLabels, Gauge>; 7],
 }
 
-impl Default for Metrics {
+/// Name and meaning of each gauge, in the order of [`MetricTable`] and of [`Metrics::refresh`].
+const GAUGES: [(&str, &str); 7] = [
+    ("connections", "Open client connections"),
+    ("users_connected", "Users logged in on this server"),
+    (
+        "deliveries_refused",
+        "Deliveries that slow clients' queues did not take since the start",
+    ),
+    ("is_leader", "1 if this server leads"),
+    (
+        "is_linked",
+        "1 if this server has a link to the leader, or leads",
+    ),
+    ("cluster_servers", "Registered servers, as this one sees it"),
+    ("is_draining", "1 if this server takes no new clients"),
+];
+
+impl Default for MetricTable {
     fn default() -> Self {
         let histogram: fn() -> Histogram = || Histogram::new(CALL_SECONDS);
         Self {
-            opened: Counter::default(),
+            opened: Family::default(),
             closed: Family::default(),
             commands: Family::default(),
             peer_frames: Family::default(),
             calls: Family::new_with_constructor(histogram),
             failures: Family::default(),
-            connections: Gauge::default(),
-            users: Gauge::default(),
-            deliveries_refused: Gauge::default(),
-            leads: Gauge::default(),
-            linked: Gauge::default(),
-            servers: Gauge::default(),
-            draining: Gauge::default(),
+            gauges: Default::default(),
         }
     }
 }
 
-impl Metrics {
+impl MetricTable {
     /// Puts every metric into a registry. The registry adds `antiphon_` and `_total`.
-    pub(crate) fn register(&self, registry: &mut Registry) {
-        let m = self;
-        registry.register(
-            "connections",
-            "Open client connections",
-            m.connections.clone(),
-        );
-        registry.register(
-            "connections_opened",
-            "Client connections opened",
-            m.opened.clone(),
-        );
-        registry.register(
-            "connections_closed",
-            "Client connections closed, by close code; 0 is one that broke",
-            m.closed.clone(),
-        );
-        registry.register(
-            "users_connected",
-            "Users logged in on this server",
-            m.users.clone(),
-        );
-        registry.register(
-            "commands",
-            "Commands of clients, by action and by the code of the answer",
-            m.commands.clone(),
-        );
-        registry.register(
-            "deliveries_refused",
-            "Deliveries that a slow client's queue did not take",
-            m.deliveries_refused.clone(),
-        );
-        registry.register(
-            "peer_frames_received",
-            "Frames received from other servers, by kind",
-            m.peer_frames.clone(),
-        );
-        registry.register("is_leader", "1 if this server leads", m.leads.clone());
-        registry.register(
-            "is_linked",
-            "1 if this server has a link to the leader, or leads",
-            m.linked.clone(),
-        );
-        registry.register(
-            "cluster_servers",
-            "Registered servers, as this one sees it",
-            m.servers.clone(),
-        );
-        registry.register(
-            "is_draining",
-            "1 if this server takes no new clients",
-            m.draining.clone(),
-        );
-        registry.register_with_unit(
-            "backend_call_duration",
-            "How long calls of the backing services take",
-            Unit::Seconds,
-            m.calls.clone(),
-        );
-        registry.register(
-            "backend_call_failures",
-            "Failed calls of the backing services, by kind",
-            m.failures.clone(),
-        );
+    pub fn register(&self, registry: &mut Registry) {
+        for ((name, help), gauge) in GAUGES.into_iter().zip(&self.gauges) {
+            registry.register(name, help, gauge.clone());
+        }
+        let opened = self.opened.clone();
+        registry.register("connections_opened", "Client connections opened", opened);
+        let help = "Client connections closed, by close code; 0 is one that broke";
+        registry.register("connections_closed", help, self.closed.clone());
+        let help = "Commands of clients, by action and by the code of the answer";
+        registry.register("commands", help, self.commands.clone());
+        let help = "Frames received from other servers, by kind";
+        registry.register("peer_frames_received", help, self.peer_frames.clone());
+        let help = "How long calls of the backing services take";
+        let calls = self.calls.clone();
+        registry.register_with_unit("backend_call_duration", help, Unit::Seconds, calls);
+        let help = "Failed calls of the backing services, by kind";
+        registry.register("backend_call_failures", help, self.failures.clone());
+    }
+}
+
+/// What one server counts.
+#[derive(Debug, Clone)]
+pub(crate) struct Metrics {
+    table: MetricTable,
+    server: ServerName,
+}
+
+impl Metrics {
+    /// Counts into this table.
+    pub(super) fn new(table: MetricTable, server: &str) -> Self {
+        let server = ServerName(server.into());
+        Self { table, server }
+    }
+
+    fn labels(&self) -> ServerLabels {
+        let server = self.server.clone();
+        ServerLabels { server }
     }
 
     /// Sets what is measured rather than counted.
     pub(super) fn refresh(&self, node: &Node, leads: bool) {
-        let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         let length = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
-        self.connections
-            .set(signed(node.connections.load(Ordering::Relaxed)));
-        self.users.set(length(node.sessions.users().len()));
-        self.deliveries_refused.set(signed(node.fan_out.refused()));
-        self.leads.set(i64::from(leads));
-        self.linked.set(i64::from(node.router.is_connected()));
+        let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         let view = node.backends.coordinator.view();
-        self.servers.set(length(view.borrow().members.len()));
-        self.draining
-            .set(i64::from(node.draining.load(Ordering::Relaxed)));
+        let values = [
+            signed(node.connections.load(Ordering::Relaxed)),
+            length(node.sessions.users().len()),
+            signed(node.fan_out.refused()),
+            i64::from(leads),
+            i64::from(node.router.is_connected()),
+            length(view.borrow().members.len()),
+            i64::from(node.draining.load(Ordering::Relaxed)),
+        ];
+        for (gauge, value) in self.table.gauges.iter().zip(values) {
+            gauge.get_or_create(&self.labels()).set(value);
+        }
     }
 
     pub(super) fn connection_opened(&self) {
-        self.opened.inc();
+        self.table.opened.get_or_create(&self.labels()).inc();
     }
 
     pub(super) fn connection_closed(&self, code: u16) {
-        self.closed.get_or_create(&CloseLabels { code }).inc();
+        let server = self.server.clone();
+        let labels = CloseLabels { server, code };
+        self.table.closed.get_or_create(&labels).inc();
     }
 
     /// A command was answered with this code, 0 being success; one whose answer comes later
     /// counts as taken.
     pub(super) fn command(&self, action: &'static str, code: u16) {
-        let outcome = Outcome(code);
-        self.commands
-            .get_or_create(&CommandLabels { action, outcome })
-            .inc();
+        let (server, outcome) = (self.server.clone(), Outcome(code));
+        let labels = CommandLabels {
+            server,
+            action,
+            outcome,
+        };
+        self.table.commands.get_or_create(&labels).inc();
     }
 
     pub(super) fn peer_frame(&self, frame: &'static str) {
-        self.peer_frames.get_or_create(&FrameLabels { frame }).inc();
+        let server = self.server.clone();
+        let labels = FrameLabels { server, frame };
+        self.table.peer_frames.get_or_create(&labels).inc();
     }
 }
 
@@ -215,11 +225,14 @@ impl Observer for Metrics {
             took,
             error,
         } = call;
+        let server = self.server.clone();
         let labels = CallLabels {
+            server,
             contract,
             operation,
         };
-        self.calls
+        self.table
+            .calls
             .get_or_create(&labels)
             .observe(took.as_secs_f64());
         if let Some(kind) = error {
@@ -230,13 +243,14 @@ impl Observer for Metrics {
                 BackendErrorKind::NotFound => "not_found",
                 BackendErrorKind::Corrupt => "corrupt",
             };
-            self.failures
-                .get_or_create(&FailureLabels {
-                    contract,
-                    operation,
-                    kind,
-                })
-                .inc();
+            let server = self.server.clone();
+            let labels = FailureLabels {
+                server,
+                contract,
+                operation,
+                kind,
+            };
+            self.table.failures.get_or_create(&labels).inc();
         }
     }
 }

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use antiphon_core::net::ClusterKey;
 
+use super::metrics::MetricTable;
+
 /// Commands that may wait in a room's queue.
 pub(crate) const ROOM_QUEUE_DEPTH: usize = 1_024;
 /// Commands that a room or a direct writer takes in one go: one append each.
@@ -107,6 +109,8 @@ pub struct Settings {
     pub name: String,
     /// Shared by the cluster.
     pub cluster_key: ClusterKey,
+    /// Where it counts; servers of one process share it.
+    pub metrics: MetricTable,
     /// What others are told of this server's addresses.
     pub advertised: Advertised,
     /// Who may log in how.
@@ -169,6 +173,7 @@ impl Settings {
         Self {
             name: name.into(),
             cluster_key,
+            metrics: MetricTable::default(),
             advertised: Advertised::default(),
             auth_mode: AuthMode::Password,
             registration_open: true,
