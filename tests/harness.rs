@@ -3,7 +3,9 @@
 
 pub(crate) mod client;
 pub(crate) mod cluster;
+pub(crate) mod process;
 pub(crate) mod raw;
+pub(crate) mod real;
 pub(crate) mod terminal;
 pub(crate) mod wait;
 

@@ -12,6 +12,7 @@ mod failover;
 mod gateway;
 mod load;
 mod persistence;
+mod real;
 mod room;
 mod script;
 mod seed;
