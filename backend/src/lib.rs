@@ -1,4 +1,6 @@
-//! Everything durable or remote behind the contracts of `antiphon-core`: today the embedded
-//! store, one database file.
+//! Everything durable or remote behind the contracts of `antiphon-core`: the embedded
+//! store, one database file, and the production stores behind a feature each.
 
 pub mod embedded;
+#[cfg(feature = "redis")]
+pub mod redis;
