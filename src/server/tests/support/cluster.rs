@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use antiphon_core::contract::{
-    BackendResult, ClusterView, Coordinator, Leadership, NodeRecord, Registration,
+    BackendResult, ClusterView, Contact, Coordinator, Leadership, NodeRecord, Registration,
 };
 use antiphon_core::memory::MemoryCoordinator;
 use antiphon_core::net::ClusterKey;
@@ -48,6 +48,10 @@ impl Coordinator for TestCoordinator {
 
     fn view(&self) -> watch::Receiver<ClusterView> {
         self.inner.view()
+    }
+
+    fn contact(&self) -> watch::Receiver<Contact> {
+        self.inner.contact()
     }
 }
 
