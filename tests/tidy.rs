@@ -120,7 +120,14 @@ fn dependencies(folder: &str) -> Vec<String> {
 }
 
 const CRATES: &[&str] = &[
-    "protocol", "core", "backend", "gateway", "client", "seed", ".",
+    "protocol",
+    "core",
+    "backend",
+    "gateway",
+    "client",
+    "seed",
+    "tests/services",
+    ".",
 ];
 
 #[test]
