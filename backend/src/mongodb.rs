@@ -86,7 +86,9 @@ impl MongoStore {
             messages: database.collection("messages"),
             marks: database.collection("messages"),
             tops: Tops::default(),
-            room_locks: (0..ROOM_LOCKS).map(|_| tokio::sync::Mutex::default()).collect(),
+            room_locks: (0..ROOM_LOCKS)
+                .map(|_| tokio::sync::Mutex::default())
+                .collect(),
             gate: Gate::new(database),
             client,
             log_id,
@@ -175,3 +177,6 @@ impl Store {
             .await
     }
 }
+
+#[cfg(test)]
+mod tests;

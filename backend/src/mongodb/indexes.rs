@@ -135,8 +135,7 @@ pub enum IndexError {
 
 /// Makes the indexes that are absent, if `make`, and checks all of them.
 pub(super) async fn ensure(database: &Database, make: bool) -> Result<(), IndexError> {
-    let mut collections: Vec<&'static str> =
-        INDEXES.iter().map(|index| index.collection).collect();
+    let mut collections: Vec<&'static str> = INDEXES.iter().map(|index| index.collection).collect();
     collections.dedup();
     for name in collections {
         let collection: Collection<Document> = database.collection(name);
@@ -179,7 +178,10 @@ async fn build(collection: &Collection<Document>, index: &Index) -> Result<(), I
         .unique(index.unique.then_some(true))
         .collation(Collation::builder().locale("simple".to_owned()).build())
         .build();
-    let keys = index.keys.iter().map(|key| ((*key).to_owned(), Bson::Int32(1)));
+    let keys = index
+        .keys
+        .iter()
+        .map(|key| ((*key).to_owned(), Bson::Int32(1)));
     let model = IndexModel::builder()
         .keys(keys.collect::<Document>())
         .options(options)
@@ -252,7 +254,10 @@ fn check(index: &Index, found: &[IndexModel]) -> Result<(), IndexError> {
 fn difference(model: &IndexModel, index: &Index) -> Option<String> {
     if !has_keys(model, index) {
         let keys = &model.keys;
-        return Some(format!("its keys are {keys}, not {}", index.keys.join(", ")));
+        return Some(format!(
+            "its keys are {keys}, not {}",
+            index.keys.join(", ")
+        ));
     }
     let options = model.options.clone().unwrap_or_default();
     let collation = options.collation.map(|collation| collation.locale);
@@ -261,7 +266,10 @@ fn difference(model: &IndexModel, index: &Index) -> Option<String> {
             index.unique && options.unique != Some(true),
             "it is not unique",
         ),
-        (!index.unique && options.unique == Some(true), "it is unique"),
+        (
+            !index.unique && options.unique == Some(true),
+            "it is unique",
+        ),
         (options.sparse == Some(true), "it is sparse"),
         (
             options.partial_filter_expression.is_some(),

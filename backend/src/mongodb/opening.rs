@@ -196,5 +196,8 @@ fn log_id(drawn: &str, database: &str) -> String {
     hash.update([0]);
     hash.update(database.as_bytes());
     let full: [u8; 32] = hash.finalize().into();
-    full[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+    full[..16]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }

@@ -93,7 +93,11 @@ impl RoomStore for MongoRoomStore {
         let work = async {
             let found = self.0.members.find(doc! { "room": room.as_str() });
             let found = found.sort(doc! { "user": 1 }).await?;
-            found.err_into().and_then(async |row| member_of(row)).try_collect().await
+            found
+                .err_into()
+                .and_then(async |row| member_of(row))
+                .try_collect()
+                .await
         };
         self.0.read("room_store.members", work).await
     }
@@ -115,7 +119,11 @@ impl RoomStore for MongoRoomStore {
         let work = async {
             let found = self.0.members.find(filter).sort(doc! { "user": 1 });
             let found = found.limit(limit(rows)).await?;
-            found.err_into().and_then(async |row| member_of(row)).try_collect().await
+            found
+                .err_into()
+                .and_then(async |row| member_of(row))
+                .try_collect()
+                .await
         };
         self.0.read("room_store.members_page", work).await
     }
@@ -165,7 +173,9 @@ impl RoomStore for MongoRoomStore {
         };
         let work = async {
             let found = self.0.members.find(filter).sort(doc! { "room": 1 }).await?;
-            let rooms = found.err_into().and_then(async |row| Ok(member_of(row)?.room));
+            let rooms = found
+                .err_into()
+                .and_then(async |row| Ok(member_of(row)?.room));
             rooms.try_collect().await
         };
         self.0.read("room_store.rooms_of", work).await
@@ -202,7 +212,11 @@ impl RoomStore for MongoRoomStore {
         let work = async {
             let found = self.0.cursors.find(filter);
             let found = found.sort(doc! { "conversation": 1 }).await?;
-            found.err_into().and_then(async |row| cursor_of(&row)).try_collect().await
+            found
+                .err_into()
+                .and_then(async |row| cursor_of(&row))
+                .try_collect()
+                .await
         };
         self.0.read("room_store.read_cursors", work).await
     }
@@ -219,8 +233,13 @@ async fn set_read(
     let change: Document = doc! { "$max": { "seq": stored(seq)? } };
     let mut tries = 1;
     loop {
-        let moving = store.cursors.find_one_and_update(filter.clone(), change.clone());
-        let moved = moving.upsert(true).return_document(ReturnDocument::After).await;
+        let moving = store
+            .cursors
+            .find_one_and_update(filter.clone(), change.clone());
+        let moved = moving
+            .upsert(true)
+            .return_document(ReturnDocument::After)
+            .await;
         match moved {
             Ok(Some(cursor)) => return read(cursor.seq, "read_cursors"),
             Ok(None) => return Err(Failure::Damaged("read_cursors")),

@@ -76,7 +76,11 @@ impl UserStore for MongoUserStore {
 
     async fn get(&self, name: &UserName) -> BackendResult<Option<UserRecord>> {
         let work = async {
-            let found = self.0.users.find_one(doc! { "name": name.as_str() }).await?;
+            let found = self
+                .0
+                .users
+                .find_one(doc! { "name": name.as_str() })
+                .await?;
             found.map(user_of).transpose()
         };
         self.0.read("user_store.get", work).await
@@ -109,7 +113,11 @@ impl UserStore for MongoUserStore {
 
     async fn token(&self, hash: &[u8; 32]) -> BackendResult<Option<TokenRecord>> {
         let work = async {
-            let found = self.0.tokens.find_one(doc! { "hash": binary(hash) }).await?;
+            let found = self
+                .0
+                .tokens
+                .find_one(doc! { "hash": binary(hash) })
+                .await?;
             found.map(token_of).transpose()
         };
         self.0.read("user_store.token", work).await

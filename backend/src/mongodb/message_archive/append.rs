@@ -159,10 +159,15 @@ async fn before(store: &Store, part: &Part) -> Result<Option<i64>, Failure> {
 
 /// Makes the document of a conversation, if there is none.
 async fn found(store: &Store, conversation: &ConversationId) -> Result<(), Failure> {
-    if bounds::conversation(store, &conversation.key()).await?.is_some() {
+    if bounds::conversation(store, &conversation.key())
+        .await?
+        .is_some()
+    {
         return Ok(());
     }
-    let making = store.conversations.insert_one(Conversation::new(conversation));
+    let making = store
+        .conversations
+        .insert_one(Conversation::new(conversation));
     match making.await {
         Ok(_) => Ok(()),
         Err(error) if is_duplicate(&error) => Ok(()),
@@ -207,7 +212,10 @@ async fn explain(store: &Store, part: &mut Part) -> Result<(), Failure> {
         return Ok(());
     }
     let place = read(seq, "messages")?;
-    if bounds::look_at(store, &part.key, &[place]).await?.is_empty() {
+    if bounds::look_at(store, &part.key, &[place])
+        .await?
+        .is_empty()
+    {
         // It is not durable yet, and so not to be seen: in a moment it is, or it is gone.
         clock::sleep(CONFLICT_WAIT).await;
         return Ok(());
@@ -248,11 +256,12 @@ async fn note(store: &Store, part: &Part, first: u64) {
         return;
     }
     let Ok(hint) = stored(seq) else { return };
-    let noting = store.conversations.update_one(
-        doc! { "key": &part.key },
-        doc! { "$max": { "hint": hint } },
-    );
-    let quick = WriteConcern::builder().w(mongodb::options::Acknowledgment::Nodes(1)).build();
+    let noting = store
+        .conversations
+        .update_one(doc! { "key": &part.key }, doc! { "$max": { "hint": hint } });
+    let quick = WriteConcern::builder()
+        .w(mongodb::options::Acknowledgment::Nodes(1))
+        .build();
     if let Err(error) = noting.write_concern(quick).await {
         // The top is found without it.
         debug!(%error, "the top of a log was not noted");

@@ -90,7 +90,10 @@ async fn climb(store: &Store, key: &str, from: u64) -> Result<Option<Mark>, Fail
             top = found;
         }
         let low = read(top.seq, "messages")?;
-        high = places.into_iter().find(|place| *place > low).unwrap_or(high);
+        high = places
+            .into_iter()
+            .find(|place| *place > low)
+            .unwrap_or(high);
     }
 }
 
@@ -141,6 +144,9 @@ mod tests {
         assert_eq!(between(0, 65).len(), 32);
         let wide = between(1 << 40, SEQ_LIMIT);
         assert!(wide.len() <= PROBES as usize && wide.is_sorted());
-        assert!(wide.iter().all(|place| *place > 1 << 40 && *place < SEQ_LIMIT));
+        assert!(
+            wide.iter()
+                .all(|place| *place > 1 << 40 && *place < SEQ_LIMIT)
+        );
     }
 }

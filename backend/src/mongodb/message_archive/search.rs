@@ -121,6 +121,8 @@ pub(super) async fn since(store: &Store, ts_ms: u64, rows: usize) -> Result<Vec<
     let finding = finding.sort(doc! { "ts_ms": -1, "seq": -1 });
     let finding = finding.projection(doc! { "words": 0 });
     let found = finding.limit(limit(rows)).await?;
-    let records = found.err_into().and_then(async |found: Message| found.into_record());
+    let records = found
+        .err_into()
+        .and_then(async |found: Message| found.into_record());
     records.try_collect().await
 }

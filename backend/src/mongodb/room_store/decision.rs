@@ -103,9 +103,7 @@ impl Decision {
         match self {
             Self::Create { room, members } => create(store, session, room, members).await,
             Self::Put { member, epoch } => put(store, session, member, *epoch).await,
-            Self::Remove { room, user, epoch } => {
-                remove(store, session, room, user, *epoch).await
-            }
+            Self::Remove { room, user, epoch } => remove(store, session, room, user, *epoch).await,
         }
     }
 }
@@ -131,7 +129,11 @@ impl From<Failure> for Step {
 /// Carries a decision out, as one transaction.
 pub(super) async fn make(store: &Store, decision: &Decision) -> Result<(), Failure> {
     let _turn = room_lock(store, decision.room()).lock().await;
-    let mut session = store.client.start_session().await.map_err(Failure::TakenBack)?;
+    let mut session = store
+        .client
+        .start_session()
+        .await
+        .map_err(Failure::TakenBack)?;
     let (base, max) = TRANSACTION_BACKOFF;
     let mut backoff = Backoff::new(base, max);
     loop {
@@ -169,9 +171,7 @@ async fn run(
             let _ = session.abort_transaction().await;
             match step {
                 Step::Failure(failure) => Err(failure),
-                Step::Driver(error) if is_duplicate(&error) => {
-                    duplicate(store, decision).await
-                }
+                Step::Driver(error) if is_duplicate(&error) => duplicate(store, decision).await,
                 Step::Driver(error) => Err(Failure::TakenBack(error)),
             }
         }
