@@ -1,0 +1,269 @@
+//! Appending: each conversation's part of a call is one ordered insert at the places behind
+//! its log's top; the two unique indexes decide.
+//!
+//! An insert is tried only where the record before is known to be durable, so that a log
+//! can't get a hole, and the server ends an ordered insert at the first record it refuses.
+//! After a refusal the log is read to tell what it means: the record that is in the way may be
+//! this call's own (the driver sends a write again when it got no answer), which its `_id`
+//! tells; it may be an earlier send of the same message; or somebody else's.
+
+use std::collections::HashMap;
+
+use antiphon_core::clock;
+use antiphon_core::contract::{AppendOutcome, BackendErrorKind, Record, Tail};
+use antiphon_protocol::ConversationId;
+use futures_util::{StreamExt, stream};
+use mongodb::bson::doc;
+use mongodb::options::WriteConcern;
+use tracing::debug;
+
+use super::super::Store;
+use super::super::failure::{Effect, Failure, is_duplicate, refusals};
+use super::super::limits::{
+    CONFLICT_WAIT, CONVERSATIONS_AT_ONCE, HINT_EVERY, INSERT_DOCUMENTS_MAX, INSERT_ROUNDS_MAX,
+};
+use super::super::number::{read, stored};
+use super::bounds;
+use super::document::{Conversation, Message, SEQ_LIMIT, by_client_id};
+use super::tops::Known;
+
+/// The records of one conversation, with their places in the call.
+struct Part {
+    conversation: ConversationId,
+    key: String,
+    places: Vec<usize>,
+    /// The sequences as they were asked for.
+    seqs: Vec<u64>,
+    messages: Vec<Message>,
+    /// How many are stored.
+    stored: usize,
+    /// What ended the part early.
+    end: Option<AppendOutcome>,
+}
+
+/// Appends records; each conversation's part ends at its first record that is not stored.
+pub(super) async fn append(
+    store: &Store,
+    records: Vec<Record>,
+) -> Result<Vec<AppendOutcome>, Failure> {
+    let count = records.len();
+    let parts = parts(&records)?;
+    drop(records);
+    let appends = parts.into_iter().map(|mut part| async move {
+        let result = append_part(store, &mut part).await;
+        if result.is_err() {
+            store.tops.forget(&part.key);
+        }
+        (part, result.err())
+    });
+    let appends = stream::iter(appends).buffer_unordered(CONVERSATIONS_AT_ONCE);
+    let ended: Vec<(Part, Option<Failure>)> = appends.collect().await;
+    let mut outcomes = vec![AppendOutcome::NotTried; count];
+    let mut failures = Vec::new();
+    let mut wrote = false;
+    for (part, failure) in ended {
+        wrote |= part.stored > 0;
+        failures.extend(failure);
+        for place in &part.places[..part.stored] {
+            outcomes[*place] = AppendOutcome::Stored;
+        }
+        if let (Some(place), Some(end)) = (part.places.get(part.stored), part.end) {
+            outcomes[*place] = end;
+        }
+    }
+    match worst(failures) {
+        None => Ok(outcomes),
+        Some(failure) if wrote => Err(Failure::Partly(Box::new(failure))),
+        Some(failure) => Err(failure),
+    }
+}
+
+/// The failure that says the most about what may have been written.
+fn worst(failures: Vec<Failure>) -> Option<Failure> {
+    let severity = |failure: &Failure| failure.kind(Effect::Write) == BackendErrorKind::Timeout;
+    failures.into_iter().max_by_key(severity)
+}
+
+/// Sorts the records by conversation, and makes their documents.
+fn parts(records: &[Record]) -> Result<Vec<Part>, Failure> {
+    let mut parts: Vec<Part> = Vec::new();
+    let mut found: HashMap<&ConversationId, usize> = HashMap::new();
+    for (place, record) in records.iter().enumerate() {
+        let part = *found.entry(&record.conversation).or_insert_with(|| {
+            parts.push(Part {
+                conversation: record.conversation.clone(),
+                key: record.conversation.key(),
+                places: Vec::new(),
+                seqs: Vec::new(),
+                messages: Vec::new(),
+                stored: 0,
+                end: None,
+            });
+            parts.len() - 1
+        });
+        let part = &mut parts[part];
+        part.places.push(place);
+        part.seqs.push(record.seq);
+        part.messages.push(Message::new(record)?);
+    }
+    Ok(parts)
+}
+
+async fn append_part(store: &Store, part: &mut Part) -> Result<(), Failure> {
+    let Some(ts_max_ms) = before(store, part).await? else {
+        return refuse(store, part).await;
+    };
+    // Only the sequences that follow one another can be stored; what comes behind is refused.
+    let first = part.seqs[0];
+    let follows = |(seq, wanted): &(&u64, u64)| **seq == *wanted && *wanted <= SEQ_LIMIT;
+    let run = part.seqs.iter().zip(first..).take_while(follows).count();
+    let mut latest = ts_max_ms;
+    for message in &mut part.messages {
+        latest = latest.max(message.ts_max_ms);
+        message.ts_max_ms = latest;
+    }
+    let mut rounds = 0;
+    while part.stored < run && part.end.is_none() {
+        rounds += 1;
+        if rounds > INSERT_ROUNDS_MAX + run / INSERT_DOCUMENTS_MAX {
+            return Err(Failure::Outrun(rounds));
+        }
+        insert(store, part, run).await?;
+    }
+    note(store, part, first).await;
+    if part.end.is_none() && part.stored < part.messages.len() {
+        refuse(store, part).await?;
+    }
+    Ok(())
+}
+
+/// The latest time up to the record before the part's first; `None` if there is no such
+/// record, so that the first one can't be stored.
+async fn before(store: &Store, part: &Part) -> Result<Option<i64>, Failure> {
+    let Some(before) = part.seqs[0].checked_sub(1).filter(|seq| *seq < SEQ_LIMIT) else {
+        return Ok(None);
+    };
+    let known = store.tops.get(&part.key);
+    if let Some(known) = known.filter(|known| known.seq == before) {
+        return Ok(Some(known.ts_max_ms));
+    }
+    if before == 0 {
+        if known.is_none() {
+            found(store, &part.conversation).await?;
+        }
+        return Ok(Some(0));
+    }
+    let found = bounds::look_at(store, &part.key, &[before]).await?;
+    Ok(found.first().map(|mark| mark.ts_max_ms))
+}
+
+/// Makes the document of a conversation, if there is none.
+async fn found(store: &Store, conversation: &ConversationId) -> Result<(), Failure> {
+    if bounds::conversation(store, &conversation.key())
+        .await?
+        .is_some()
+    {
+        return Ok(());
+    }
+    let making = store
+        .conversations
+        .insert_one(Conversation::new(conversation));
+    match making.await {
+        Ok(_) => Ok(()),
+        Err(error) if is_duplicate(&error) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// One ordered insert of what is left of the run.
+async fn insert(store: &Store, part: &mut Part, run: usize) -> Result<(), Failure> {
+    let end = run.min(part.stored + INSERT_DOCUMENTS_MAX);
+    let batch = &part.messages[part.stored..end];
+    match store.messages.insert_many(batch).ordered(true).await {
+        Ok(_) => {
+            part.stored = end;
+            Ok(())
+        }
+        Err(error) => {
+            let refused = refusals(&error);
+            let Some(first) = refused.and_then(|refused| refused.duplicates.first().copied())
+            else {
+                return Err(error.into());
+            };
+            part.stored += first.min(batch.len() - 1);
+            explain(store, part).await
+        }
+    }
+}
+
+/// Why the record behind the stored ones was refused.
+async fn explain(store: &Store, part: &mut Part) -> Result<(), Failure> {
+    let message = &part.messages[part.stored];
+    let (seq, id) = (message.seq, message.id);
+    let (sender, client_id) = (message.sender.as_str(), message.client_id.as_str());
+    let own = store.messages.find_one(doc! { "_id": id }).await?;
+    if own.is_some_and(|own| own.conversation == part.key && own.seq == seq) {
+        part.stored += 1;
+        return Ok(());
+    }
+    if let Some(existing) = by_client_id(store, &part.key, sender, client_id).await? {
+        let existing = Box::new(existing.into_record()?);
+        part.end = Some(AppendOutcome::DuplicateClientId(existing));
+        return Ok(());
+    }
+    let place = read(seq, "messages")?;
+    if bounds::look_at(store, &part.key, &[place])
+        .await?
+        .is_empty()
+    {
+        // It is not durable yet, and so not to be seen: in a moment it is, or it is gone.
+        clock::sleep(CONFLICT_WAIT).await;
+        return Ok(());
+    }
+    part.end = Some(taken(store, &part.key).await?);
+    Ok(())
+}
+
+/// The outcome of a record that can't be the next one of its log.
+async fn refuse(store: &Store, part: &mut Part) -> Result<(), Failure> {
+    let message = &part.messages[part.stored];
+    let (sender, client_id) = (message.sender.as_str(), message.client_id.as_str());
+    let existing = by_client_id(store, &part.key, sender, client_id).await?;
+    part.end = Some(match existing {
+        Some(existing) => AppendOutcome::DuplicateClientId(Box::new(existing.into_record()?)),
+        None => taken(store, &part.key).await?,
+    });
+    Ok(())
+}
+
+async fn taken(store: &Store, key: &str) -> Result<AppendOutcome, Failure> {
+    let tail = match bounds::top(store, key).await? {
+        Some(top) => top.tail()?,
+        None => Tail { seq: 0, epoch: 0 },
+    };
+    Ok(AppendOutcome::SequenceTaken(tail))
+}
+
+/// Remembers the top, and notes it in the conversation every now and then.
+async fn note(store: &Store, part: &Part, first: u64) {
+    let Some(last) = part.messages[..part.stored].last() else {
+        return;
+    };
+    let seq = last.seq.unsigned_abs();
+    let ts_max_ms = last.ts_max_ms;
+    store.tops.raise(&part.key, Known { seq, ts_max_ms });
+    if (first - 1) / HINT_EVERY == seq / HINT_EVERY {
+        return;
+    }
+    let Ok(hint) = stored(seq) else { return };
+    let noting = store
+        .conversations
+        .update_one(doc! { "key": &part.key }, doc! { "$max": { "hint": hint } });
+    let quick = WriteConcern::builder()
+        .w(mongodb::options::Acknowledgment::Nodes(1))
+        .build();
+    if let Err(error) = noting.write_concern(quick).await {
+        // The top is found without it.
+        debug!(%error, "the top of a log was not noted");
+    }
+}
