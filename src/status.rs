@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use antiphon_core::clock;
-use antiphon_core::contract::{BackendResult, Backends, ClusterView, Directory};
+use antiphon_core::contract::{BackendResult, Backends, ClusterView, Contact, Directory};
 use antiphon_core::error_chain::ErrorChain;
 use serde::{Deserialize, Serialize};
 
@@ -127,6 +127,20 @@ impl ClusterStatus {
         }
     }
 
+    /// Adds the state of the coordinator.
+    pub fn add_coordinator(&mut self, contact: Contact) {
+        let problem = match contact {
+            Contact::Connected => None,
+            Contact::Suspended { .. } => Some("it does not answer".to_owned()),
+        };
+        let name = "coordinator".to_owned();
+        self.services.push(ServiceStatus {
+            name,
+            answer_ms: None,
+            problem,
+        });
+    }
+
     /// Whether everything answers and there is a leader.
     pub fn is_well(&self) -> bool {
         self.leader.is_some()
@@ -172,7 +186,8 @@ impl ClusterStatus {
         for service in &self.services {
             let state = match (&service.problem, service.answer_ms) {
                 (Some(problem), _) => format!("FAILS: {problem}"),
-                (None, answer_ms) => format!("answers in {} ms", number(answer_ms)),
+                (None, Some(answer_ms)) => format!("answers in {answer_ms} ms"),
+                (None, None) => "answers".to_owned(),
             };
             let _ = writeln!(text, "service   {:<12} {state}", service.name);
         }

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use serde::Serialize;
 use tracing::error;
 
-use super::connect::{self, Cache};
+use super::connect;
 use super::{RoleError, listen, start_admin};
 use crate::admin::{Check, Health, Source};
 use crate::config::Config;
@@ -22,7 +22,6 @@ use crate::settings;
 pub struct GatewayRole {
     addr: SocketAddr,
     admin_addr: Option<SocketAddr>,
-    cache: Cache,
     serving: Handle<bool>,
     scope: Shutdown,
 }
@@ -65,8 +64,11 @@ impl GatewayRole {
         let addr = listener.local_addr().map_err(failed)?;
         let scope = Shutdown::new();
         let (admin, admin_addr) = start_admin(config, &scope).await?;
-        let cache = connect::cache(config, &admin).await?;
-        admin.set_checks(vec![Check::helpful("servers", Listed(cache.directory()))]);
+        let cache = connect::cache(config, &scope).await?;
+        admin.set_checks(vec![
+            Check::helpful("servers", Listed(cache.directory())),
+            Check::helpful("cache", connect::cache_source(&cache)),
+        ]);
         let directory = cache.directory();
         let serving_scope = scope.clone();
         let serving = task::spawn(&scope, TaskKind::Server, async move {
@@ -80,7 +82,6 @@ impl GatewayRole {
         Ok(Self {
             addr,
             admin_addr,
-            cache,
             serving,
             scope,
         })
@@ -116,7 +117,6 @@ impl GatewayRole {
         };
         self.scope.stop();
         let clean = self.scope.wait(antiphon_gateway::DRAIN_DEADLINE).await;
-        self.cache.close().await;
         clean && ended_by_itself.is_none()
     }
 }

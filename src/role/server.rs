@@ -62,7 +62,7 @@ impl ServerRole {
         };
         let scope = Shutdown::new();
         let (admin, admin_addr) = start_admin(config, &scope).await?;
-        let services = connect::services(config, &admin).await?;
+        let services = Services::connect(config, &admin, &scope).await?;
         let settings = settings::server(config, name, key);
         let table = settings.metrics.clone();
         let backends = services.backends.clone();

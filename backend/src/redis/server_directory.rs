@@ -50,6 +50,8 @@ struct StoredEntry {
     connections: u64,
     weight: u32,
     is_leader: bool,
+    #[serde(default)]
+    lag_ms: Option<u64>,
 }
 
 impl From<Directory> for StoredDirectory {
@@ -61,6 +63,7 @@ impl From<Directory> for StoredDirectory {
             connections: entry.connections,
             weight: entry.weight,
             is_leader: entry.is_leader,
+            lag_ms: entry.lag_ms,
         };
         Self {
             epoch: directory.epoch,
@@ -79,6 +82,7 @@ impl From<StoredDirectory> for Directory {
             connections: entry.connections,
             weight: entry.weight,
             is_leader: entry.is_leader,
+            lag_ms: entry.lag_ms,
         };
         Self {
             epoch: stored.epoch,
