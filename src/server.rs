@@ -120,6 +120,7 @@ async fn start_in_span(
 
     let (stored_tx, stored_rx) = mpsc::channel(BACKGROUND_QUEUE_DEPTH);
     let background = Background::new(backends.clone(), Arc::clone(&words), &settings);
+    let (rebuilder, told) = (background.clone(), settings.clone());
     task::spawn(
         &workers,
         TaskKind::Background,
@@ -145,6 +146,8 @@ async fn start_in_span(
     let record = record(&node.settings, client_addr, cluster_addr);
     let cluster = Cluster::new(Arc::clone(&node), record, stored_tx, cluster_scope.clone());
     let leading = cluster.leading();
+    let rebuilding = rebuilder.keep_rebuilt(told, leading.clone());
+    task::spawn(&workers, TaskKind::Timer, rebuilding);
     cluster.start(sockets.cluster).await?;
 
     let dispatcher = Arc::new(command::dispatcher());
@@ -235,7 +238,7 @@ fn build(
 /// Counts the words of the window again; once a process, after the stores are open.
 pub async fn rebuild_popular_words(backends: &Backends, words: &Arc<Words>, settings: &Settings) {
     Background::new(backends.clone(), Arc::clone(words), settings)
-        .rebuild(settings)
+        .rebuild_if_new(settings)
         .await;
 }
 

@@ -113,6 +113,7 @@ observed!("recent_messages", RecentMessages {
 });
 
 observed!("word_ranking", WordRanking {
+    claim_rebuild() -> bool;
     bump(counts: Vec<WordCounts>) -> ();
     top(scope: &RankingScope, since_ms: u64, n: usize) -> Vec<(String, u64)>;
 });

@@ -17,6 +17,7 @@ use super::gate::Gate;
 use super::key::Keys;
 use super::script::{Call, Script};
 
+const CLAIM: &str = "word_ranking.claim_rebuild";
 const BUMP: &str = "word_ranking.bump";
 const TOP: &str = "word_ranking.top";
 /// Longer words are not counted.
@@ -120,6 +121,15 @@ type Bucket<'c> = (&'c RankingScope, u64);
 
 #[async_trait]
 impl WordRanking for RedisWordRanking {
+    async fn claim_rebuild(&self) -> BackendResult<bool> {
+        // Gone with the counts, if they go.
+        let key = self.keys.key("words", "global", "begun");
+        let mut command = redis::cmd("SET");
+        command.arg(key).arg(1).arg("NX");
+        let set: Option<String> = self.gate.query(CLAIM, &command).await?;
+        Ok(set.is_some())
+    }
+
     async fn bump(&self, counts: Vec<WordCounts>) -> BackendResult<()> {
         let now = clock::unix_ms() / BUCKET_MS;
         let mut sums: BTreeMap<Bucket<'_>, BTreeMap<&str, u64>> = BTreeMap::new();
