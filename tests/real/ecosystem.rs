@@ -4,9 +4,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::Duration;
 
+use antiphon_core::clock;
+
+use crate::harness::process::{Process, role};
 use crate::harness::raw::http_get;
 use crate::harness::real::RealCluster;
-use crate::harness::wait_until;
+use crate::harness::{DEADLINE, wait_until};
 
 /// The highest exposure that a unit may have, in tenths, as systemd scores it.
 const EXPOSURE_MAX: &str = "20";
@@ -52,6 +55,42 @@ fn units_are_right_and_hardened() {
         run(Command::new("systemd-analyze")
             .args(["security", "--offline=true", &threshold])
             .arg(unit));
+    }
+}
+
+/// A unit of `Type=notify` is told when the server serves, that it lives, and when it stops.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_manager_is_told() {
+    let cluster = RealCluster::start(0, 0).await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notify");
+    let socket = tokio::net::UnixDatagram::bind(&path).unwrap();
+    let mut command = role(cluster.config(), &["server", "--name", "s1"]);
+    command.env("NOTIFY_SOCKET", &path);
+    let watchdog = Duration::from_secs(2);
+    command.env("WATCHDOG_USEC", watchdog.as_micros().to_string());
+    let mut server = Process::start("s1", command, folder.path());
+    told(&socket, "READY=1").await;
+    told(&socket, "connections, leader of epoch").await;
+    for _ in 0..3 {
+        told(&socket, "WATCHDOG=1").await;
+    }
+    server.signal("TERM");
+    told(&socket, "STOPPING=1").await;
+    assert!(server.exit().success());
+}
+
+/// Waits for a message with these words.
+async fn told(socket: &tokio::net::UnixDatagram, words: &str) {
+    let mut message = [0; 1_024];
+    loop {
+        let received = clock::timeout(DEADLINE, socket.recv(&mut message)).await;
+        let length = received
+            .unwrap_or_else(|_| panic!("nobody said {words}"))
+            .unwrap();
+        if String::from_utf8_lossy(&message[..length]).contains(words) {
+            return;
+        }
     }
 }
 
