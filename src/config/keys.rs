@@ -225,7 +225,7 @@ config! {
     cluster: Cluster {
         key_file: String = String::new(), Kind::Path,
             "The file with the key that servers share. Empty is a key made at first start and kept in the data folder.";
-        session_timeout_ms: u64 = 6_000, number(1_000, 2 * MINUTE_MS),
+        session_timeout_ms: u64 = 6_000, number(2_000, 2 * MINUTE_MS),
             "After so long without a sign of life a server counts as gone. Shorter gives false failovers rather than fast ones.";
         position_interval_ms: u64 = 30_000, number(500, 60 * MINUTE_MS),
             "How often the top of each active conversation is announced, which bounds how long a lost delivery stays unnoticed.";
