@@ -180,7 +180,10 @@ impl Cluster {
             let seen = view.borrow_and_update().clone();
             match now {
                 Leadership::Lost => break,
-                Leadership::Leader { epoch } if tenure.goes_on(leader.as_deref(), &seen) => {
+                Leadership::Leader { epoch }
+                    if tenure.goes_on(leader.as_deref(), &seen)
+                        && tenure.rises(epoch, self.node.newest_epoch.load(Ordering::Acquire)) =>
+                {
                     if leader.as_ref().map(|leader| leader.epoch()) != Some(epoch) {
                         self.end(leader.take()).await;
                         leader = Some(self.lead(epoch));

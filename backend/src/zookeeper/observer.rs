@@ -19,7 +19,7 @@ use tokio::sync::{Notify, watch};
 use tracing::{info, warn};
 
 use super::address::Address;
-use super::client::{Bell, Call, Client, Fault};
+use super::client::{Bell, Call, Client, Fault, epoch};
 use super::contacts::Line;
 use super::layout::{Candidate, Layout, unescaped};
 use super::record::Tagged;
@@ -161,7 +161,7 @@ impl Observer {
                     None => continue,
                     Some(stat) => Some(Leader {
                         id: first.id,
-                        epoch: stat.czxid.unsigned_abs(),
+                        epoch: epoch(client.epoch_base(&self.layout).await?, stat.czxid)?,
                     }),
                 },
             };

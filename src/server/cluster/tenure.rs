@@ -12,7 +12,7 @@ use antiphon_core::clock::{self, Instant};
 use antiphon_core::contract::{ClusterView, Contact};
 use antiphon_protocol::NodeId;
 use tokio::sync::watch;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::server::leader::Leader;
 
@@ -28,6 +28,7 @@ pub(super) struct Tenure {
     suspended: bool,
     isolated_since: Option<Instant>,
     is_over: bool,
+    regressed: Option<u64>,
 }
 
 impl Tenure {
@@ -38,7 +39,18 @@ impl Tenure {
             suspended: false,
             isolated_since: None,
             is_over: false,
+            regressed: None,
         }
+    }
+
+    /// Whether a term is none that is over. Otherwise the coordination service has lost its
+    /// data: every log would refuse the term.
+    pub(super) fn rises(&mut self, epoch: u64, newest: u64) -> bool {
+        let rises = epoch >= newest;
+        if !rises && self.regressed.replace(epoch) != Some(epoch) {
+            error!(epoch, newest, "epoch regressed, not leading");
+        }
+        rises
     }
 
     /// Whether the elected one may lead.
