@@ -6,6 +6,7 @@ pub(crate) mod cluster;
 pub(crate) mod process;
 pub(crate) mod raw;
 pub(crate) mod real;
+pub(crate) mod relay;
 pub(crate) mod terminal;
 pub(crate) mod wait;
 

@@ -118,6 +118,12 @@ impl Leader {
         self.epoch
     }
 
+    /// The servers that are linked, this one among them.
+    pub(crate) fn linked(&self) -> BTreeSet<NodeId> {
+        let links = self.outboxes.nodes().into_iter();
+        links.map(|(_, node)| node).collect()
+    }
+
     /// Stops when the term ends, for whatever reason.
     pub(crate) fn scope(&self) -> &Shutdown {
         &self.scope

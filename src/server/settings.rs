@@ -155,6 +155,8 @@ pub struct Settings {
     pub popular_reset: Option<Duration>,
     /// Whether words of direct messages count.
     pub count_direct_messages: bool,
+    /// So long a leader goes on without the coordination service; then rooms are read-only.
+    pub suspended_max: Duration,
     /// Time for everything that stopping takes.
     pub shutdown_grace: Duration,
 }
@@ -196,6 +198,7 @@ impl Settings {
             popular_window: Duration::from_secs(3_600),
             popular_reset: None,
             count_direct_messages: false,
+            suspended_max: Duration::from_secs(600),
             shutdown_grace: Duration::from_secs(10),
         }
     }

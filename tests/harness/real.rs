@@ -85,8 +85,13 @@ impl RealCluster {
 
     /// Starts a server.
     pub(crate) fn add_server(&mut self, name: &str, client_addr: &str) {
-        let arguments = ["server", "--name", name, "--client-addr", client_addr];
-        let command = role(&self.config, &arguments);
+        self.add_server_with(name, &["--client-addr", client_addr]);
+    }
+
+    /// Starts a server with flags of its own.
+    pub(crate) fn add_server_with(&mut self, name: &str, flags: &[&str]) {
+        let mut command = role(&self.config, &["server", "--name", name]);
+        command.args(flags);
         let process = Process::start(name, command, self.folder.path());
         self.servers.insert(name.to_owned(), process);
     }

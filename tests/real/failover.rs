@@ -7,6 +7,7 @@ use antiphon_core::clock;
 use super::load::{Load, check, longest_wait};
 use crate::harness::raw::http_get;
 use crate::harness::real::{RealCluster, SESSION};
+use crate::harness::relay::Relay;
 use crate::harness::{DEADLINE, wait_until};
 
 const SENDERS: usize = 4;
@@ -118,6 +119,38 @@ async fn a_paused_leader_that_wakes_has_no_effect() {
     let sent = load.end().await;
     check(&cluster, &successor, &sent).await;
     check(&cluster, &paused, &sent).await;
+}
+
+/// It can't tell that it is replaced; the log and the others can.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_cut_off_from_zookeeper_is_replaced() {
+    let mut cluster = RealCluster::start(0, 1).await;
+    let mut relays = Vec::new();
+    for node in cluster.zookeeper.nodes() {
+        relays.push(Relay::to(&node.address()).await);
+    }
+    let addresses: Vec<&str> = relays.iter().map(Relay::addr).collect();
+    let url = format!("zk://{}/antiphon", addresses.join(","));
+    cluster.add_server_with("s1", &["--coordinator-url", &url]);
+    cluster.add_server("s2", "127.0.0.1:0");
+    cluster.add_server("s3", "127.0.0.1:0");
+    cluster.listed(3).await;
+    assert_eq!(cluster.leader(None).await, "s1");
+    let load = Load::start(&cluster, SENDERS).await;
+    load.runs(50).await;
+    relays.iter().for_each(Relay::swallow);
+    let from = clock::now();
+    let successor = cluster.leader(Some("s1")).await;
+    load.runs(100).await;
+    say("a leader cut off from ZooKeeper", &[from.elapsed()]);
+    clock::sleep((SESSION * 3).saturating_sub(from.elapsed())).await;
+    relays.iter().for_each(Relay::mend);
+    cluster.listed(3).await;
+    load.runs(100).await;
+    assert_eq!(cluster.leader(None).await, successor);
+    let sent = load.end().await;
+    check(&cluster, "s1", &sent).await;
+    check(&cluster, &successor, &sent).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -20,6 +20,7 @@ use tracing::warn;
 use zookeeper_async::{Acl, CreateMode, Stat, ZkError, ZkResult, ZooKeeper};
 
 use super::address::Address;
+use super::layout::Layout;
 use super::relay::{Connection, Relay, SessionState};
 
 /// How long the driver waits before it dials the relay again; it spins without.
@@ -53,6 +54,8 @@ pub(super) enum Fault {
     BadVersion,
     #[error("the node belongs to somebody with another secret")]
     NoAuth,
+    #[error("the node epoch-base holds something else than a decimal number")]
+    EpochBase,
     #[error("ZooKeeper refused")]
     Refused(#[source] ZkError),
 }
@@ -91,6 +94,7 @@ impl Fault {
             | Self::NodeExists
             | Self::BadVersion
             | Self::NoAuth
+            | Self::EpochBase
             | Self::Refused(_) => false,
         }
     }
@@ -101,6 +105,7 @@ impl Fault {
             Self::Away | Self::Ended | Self::Refused(_) => BackendErrorKind::Unavailable,
             Self::Unknown => BackendErrorKind::Timeout,
             Self::NoNode => BackendErrorKind::NotFound,
+            Self::EpochBase => BackendErrorKind::Corrupt,
             Self::NodeExists | Self::BadVersion | Self::NoAuth => BackendErrorKind::Conflict,
         };
         BackendError::caused(kind, operation, self)
@@ -283,6 +288,18 @@ impl Client {
         .await
     }
 
+    /// What epochs are counted from.
+    pub(super) async fn epoch_base(&self, layout: &Layout) -> Call<u64> {
+        match self.data(&layout.epoch_base()).await {
+            Ok((bytes, _)) => {
+                let text = std::str::from_utf8(&bytes).map_err(|_| Fault::EpochBase)?;
+                text.trim().parse().map_err(|_| Fault::EpochBase)
+            }
+            Err(Fault::NoNode) => Ok(0),
+            Err(fault) => Err(fault),
+        }
+    }
+
     /// Makes the folders that are missing.
     pub(super) async fn make_folders(&self, folders: &[String]) -> Call<()> {
         for folder in folders {
@@ -365,6 +382,12 @@ async fn connection(relay: &Relay) -> Call<Connection> {
             SessionState::Connecting => state.changed().await.map_err(|_| Fault::Ended)?,
         }
     }
+}
+
+/// The epoch of a candidate's node.
+pub(super) fn epoch(base: u64, created: i64) -> Call<u64> {
+    base.checked_add(created.unsigned_abs())
+        .ok_or(Fault::EpochBase)
 }
 
 /// A watch that knows whether it is still set.

@@ -2,7 +2,9 @@
 //!
 //! - `members/NAME`, ephemeral: a registered server; its creation zxid is the incarnation.
 //! - `election/NAME.INCARNATION.TAG.SEQUENCE`, ephemeral and sequential: a candidate. The
-//!   lowest sequence leads, and the creation zxid of its node is the epoch.
+//!   lowest sequence leads, and the creation zxid of its node, above the base, is the epoch.
+//! - `epoch-base`, made by an operator after the ensemble lost its data: a decimal number that
+//!   is added to every zxid that becomes an epoch. Absent is zero.
 
 use antiphon_protocol::NodeId;
 
@@ -30,6 +32,11 @@ impl Layout {
     /// The folder of the candidates.
     pub(super) fn election(&self) -> String {
         format!("{}/election", self.root)
+    }
+
+    /// The node with what epochs are counted from.
+    pub(super) fn epoch_base(&self) -> String {
+        format!("{}/epoch-base", self.root)
     }
 
     /// The node of a server.

@@ -19,7 +19,7 @@ use tokio::sync::{Notify, watch};
 use tracing::{info, warn};
 
 use super::address::Address;
-use super::client::{Bell, Call, Client, Fault};
+use super::client::{Bell, Call, Client, Fault, epoch};
 use super::contacts::Line;
 use super::layout::{Candidate, Layout, unescaped};
 use super::record::Tagged;
@@ -37,11 +37,11 @@ const RECONNECT_BASE: Duration = Duration::from_millis(100);
 const RECONNECT_MAX: Duration = Duration::from_secs(2);
 const RECONNECT_PATIENCE: Duration = Duration::from_secs(5);
 
-/// When a folder was made and when it last changed. A folder that was made anew is another
-/// one, whose zxids may begin again.
+/// When a folder was made, by zxid and by clock, and when it last changed. A folder that was
+/// made anew is another one; in an ensemble that lost its data zxids begin again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Stamp {
-    made: i64,
+    made: (i64, i64),
     changed: i64,
 }
 
@@ -161,7 +161,7 @@ impl Observer {
                     None => continue,
                     Some(stat) => Some(Leader {
                         id: first.id,
-                        epoch: stat.czxid.unsigned_abs(),
+                        epoch: epoch(client.epoch_base(&self.layout).await?, stat.czxid)?,
                     }),
                 },
             };
@@ -250,7 +250,7 @@ async fn stamp(layout: &Layout, path: &str, client: &Client) -> Call<Stamp> {
     for _ in 0..READS_MAX {
         if let Some(stat) = client.exists(path).await? {
             return Ok(Stamp {
-                made: stat.czxid,
+                made: (stat.czxid, stat.ctime),
                 changed: stat.pzxid,
             });
         }
@@ -323,7 +323,10 @@ mod tests {
     #[test]
     fn an_older_snapshot_is_not_read_and_a_folder_made_anew_is() {
         let mut folder = Folder::new("/m".to_owned(), &Arc::new(Notify::new()));
-        let at = |made, changed| Stamp { made, changed };
+        let at = |made, changed| Stamp {
+            made: (1, made),
+            changed,
+        };
         assert_eq!(folder.look(at(1, 5), 1), Look::Read);
         folder.seen = Some(at(1, 5));
         assert_eq!(folder.look(at(1, 5), 1), Look::Read, "no watch yet");

@@ -123,7 +123,11 @@ async fn take_place(client: &Client, layout: &Layout, tagged: &Tagged) -> Call<u
                     if Tagged::decode(&found).is_ok_and(|found| found.tag == tagged.tag) {
                         return Ok(zxid(stat.czxid));
                     }
-                    info!(path, former = zxid(stat.czxid), "replacing a registration");
+                    warn!(
+                        path,
+                        former = zxid(stat.czxid),
+                        "replacing a registration of the same name"
+                    );
                     match client.delete(&path, Some(stat.version)).await {
                         Ok(()) | Err(Fault::NoNode | Fault::BadVersion) => {}
                         Err(fault) if fault.passes() => last = fault,
@@ -255,10 +259,13 @@ impl Seat {
     /// Nothing is told after this.
     fn end(&self) {
         self.scope.stop();
+        {
+            let mut candidacy = self.candidacy();
+            *candidacy = Candidacy::None;
+            self.leadership.send_replace(Leadership::Lost);
+        }
+        // Last, so that nobody takes this for good news.
         self.line.answered();
-        let mut candidacy = self.candidacy();
-        *candidacy = Candidacy::None;
-        self.leadership.send_replace(Leadership::Lost);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Servers that are processes of their own: killed, restarted at once, stopped and resumed.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -20,16 +20,22 @@ async fn member() {
     std::io::stdin().read_to_string(&mut url).unwrap();
     let coordinator = connect(&url).await;
     let mut one = Candidate::join(&coordinator, "one").await;
-    println!("registered {}", one.id().incarnation);
+    tell(&format!("registered {}", one.id().incarnation));
     loop {
         let now = one.told.borrow_and_update().clone();
         match now {
-            Leadership::Follower => println!("follower"),
-            Leadership::Leader { epoch } => println!("leader {epoch}"),
-            Leadership::Lost => return println!("lost"),
+            Leadership::Follower => tell("follower"),
+            Leadership::Leader { epoch } => tell(&format!("leader {epoch}")),
+            Leadership::Lost => return tell("lost"),
         }
         one.told.changed().await.unwrap();
     }
+}
+
+fn tell(line: &str) {
+    let mut out = std::io::stdout().lock();
+    // The parent may be gone.
+    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
 }
 
 struct Member {

@@ -130,7 +130,33 @@ async fn a_resignation_that_was_not_heard_is_made_up_for() {
     seen(&far, "both are members", |view| view.members.len() == 2).await;
 }
 
-/// Everything that was stored is gone, and zxids begin again.
+/// An ensemble that lost its data: zxids begin again, and what was known before does not keep
+/// the new state out.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ensemble_without_its_data_is_a_new_one() {
+    let server = ZooKeeper::start().await;
+    let coordinator = connect(&server.url("a")).await;
+    let mut one = Candidate::join(&coordinator, "one").await;
+    one.elected().await;
+    for _ in 0..20 {
+        let other = coordinator.register(record("other")).await.unwrap();
+        other.deregister().await.unwrap();
+    }
+    server.kill();
+    let data = server.folder().join("data");
+    std::fs::remove_dir_all(&data).unwrap();
+    std::fs::create_dir(&data).unwrap();
+    server.restart().await;
+    one.lost().await;
+    let mut two = Candidate::join(&coordinator, "two").await;
+    let epoch = two.elected().await;
+    seen(&coordinator, "the new cluster", |view| {
+        led_by(view, &two.id(), epoch) && view.members.len() == 1
+    })
+    .await;
+}
+
+/// Somebody removes everything by hand.
 #[tokio::test(flavor = "multi_thread")]
 async fn folders_that_were_removed_are_made_again() {
     let server = ZooKeeper::start().await;

@@ -1,11 +1,12 @@
 //! What is stored, and what is made of what others have stored.
 
+use antiphon_core::contract::{BackendErrorKind, Coordinator};
 use antiphon_test_services::ZooKeeper;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use zookeeper_async::{Acl, CreateMode};
 
-use super::harness::{Candidate, connect, driver, eventually, led_by, seen};
+use super::harness::{Candidate, connect, driver, eventually, led_by, record, seen};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn members_that_can_not_be_read_are_left_out() {
@@ -107,5 +108,35 @@ async fn each_candidate_is_watched_by_the_next_one_only() {
         if let Some(next) = candidates.first_mut() {
             next.elected().await;
         }
+    }
+}
+
+/// After an ensemble has lost its data an operator says what epochs are counted from.
+#[tokio::test(flavor = "multi_thread")]
+async fn epochs_are_counted_from_the_base_that_an_operator_set() {
+    const BASE: u64 = 1 << 40;
+    let server = ZooKeeper::start().await;
+    let coordinator = connect(&server.url("a")).await;
+    let mut one = Candidate::join(&coordinator, "one").await;
+    assert!(one.elected().await < BASE);
+    one.registration.deregister().await.unwrap();
+    let looker = driver(&server.address()).await;
+    let (open, path) = (Acl::open_unsafe().clone(), "/a/epoch-base");
+    let data = format!("{BASE}\n").into_bytes();
+    let made = looker.create(path, data, open, CreateMode::Persistent);
+    made.await.unwrap();
+    let mut two = Candidate::join(&coordinator, "two").await;
+    let epoch = two.elected().await;
+    assert!(epoch > BASE);
+    seen(&coordinator, "led", |view| led_by(view, &two.id(), epoch)).await;
+    two.registration.deregister().await.unwrap();
+    // Nobody stands on a number that can't be read, or that no epoch fits above.
+    for wrong in ["", "-1", "1e9", "18446744073709551615"] {
+        let set = looker.set_data(path, wrong.into(), None).await;
+        set.unwrap();
+        let registration = coordinator.register(record("three")).await.unwrap();
+        let error = registration.campaign().await.unwrap_err();
+        assert_eq!(error.kind, BackendErrorKind::Corrupt, "{wrong:?}");
+        registration.deregister().await.unwrap();
     }
 }

@@ -1,3 +1,4 @@
+mod away;
 mod faults;
 mod handover;
 

@@ -12,10 +12,10 @@ use antiphon_core::task::{self, TaskKind};
 use antiphon_protocol::NodeId;
 use tokio::sync::{Notify, watch};
 use tracing::{debug, info, warn};
-use zookeeper_async::CreateMode;
+use zookeeper_async::{CreateMode, Stat};
 
 use super::{LEASE_PARTS, Seat, rounds, zxid};
-use crate::zookeeper::client::{Call, Fault};
+use crate::zookeeper::client::{Call, Fault, epoch};
 use crate::zookeeper::layout::Candidate;
 use crate::zookeeper::relay::SessionState;
 
@@ -26,17 +26,20 @@ pub(super) enum Candidacy {
     #[default]
     None,
     /// A node that stands.
-    Standing {
-        /// Its path.
-        path: String,
-        /// Its creation zxid.
-        epoch: u64,
-    },
+    Standing(Standing),
     /// A node that may still have to be removed.
     Withdrawn {
         /// Its path.
         path: String,
     },
+}
+
+/// A candidate's node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Standing {
+    path: String,
+    created: u64,
+    epoch: u64,
 }
 
 /// Where a candidate is in line.
@@ -70,7 +73,7 @@ impl Seat {
             return Err(BackendError::new(BackendErrorKind::Conflict, OPERATION));
         }
         let stood = self.stand().await;
-        let (path, epoch) = stood.map_err(|fault| {
+        let standing = stood.map_err(|fault| {
             // The next try finds a node whose reply was lost.
             self.campaigned.store(false, Ordering::Release);
             fault.told(OPERATION)
@@ -80,18 +83,15 @@ impl Seat {
             if *self.leadership.borrow() == Leadership::Lost {
                 return Ok(told);
             }
-            *candidacy = Candidacy::Standing {
-                path: path.clone(),
-                epoch,
-            };
+            *candidacy = Candidacy::Standing(standing.clone());
         }
         let scope = self.scope.clone();
-        task::spawn(&scope, TaskKind::Cluster, self.wait_in_line(path, epoch));
+        task::spawn(&scope, TaskKind::Cluster, self.wait_in_line(standing));
         Ok(told)
     }
 
     /// Makes the candidate's node, or finds it: a lost reply leaves one behind.
-    async fn stand(&self) -> Call<(String, u64)> {
+    async fn stand(&self) -> Call<Standing> {
         let prefix = self.layout.candidate(&self.id, &self.tag);
         let (rounds, mut backoff) = rounds();
         let mut last = Fault::Unknown;
@@ -99,13 +99,19 @@ impl Seat {
             let stood = match self.find().await {
                 Ok(None) => {
                     let mode = CreateMode::EphemeralSequential;
-                    let created = self.client.create(&prefix, b"", mode).await;
-                    created.map(|(path, stat)| Some((path, zxid(stat.czxid))))
+                    self.client.create(&prefix, b"", mode).await.map(Some)
                 }
                 found => found,
             };
             match stood {
-                Ok(Some(stood)) => return Ok(stood),
+                Ok(Some((path, stat))) => {
+                    let base = self.client.epoch_base(&self.layout).await?;
+                    return Ok(Standing {
+                        path,
+                        created: zxid(stat.czxid),
+                        epoch: epoch(base, stat.czxid)?,
+                    });
+                }
                 Ok(None) => {}
                 Err(fault) if fault.passes() => {
                     debug!(round, error = %ErrorChain(&fault), "looking for the candidacy");
@@ -118,7 +124,7 @@ impl Seat {
         Err(last)
     }
 
-    async fn find(&self) -> Call<Option<(String, u64)>> {
+    async fn find(&self) -> Call<Option<(String, Stat)>> {
         let children = self.client.children(&self.layout.election()).await?;
         let ours = |c: &Candidate| c.id == self.id && c.tag == self.tag;
         let Some(candidate) = Candidate::in_order(&children).into_iter().find(ours) else {
@@ -126,26 +132,23 @@ impl Seat {
         };
         let path = self.layout.listed(&candidate);
         let stat = self.client.exists(&path).await?;
-        Ok(stat.map(|stat| (path, zxid(stat.czxid))))
+        Ok(stat.map(|stat| (path, stat)))
     }
 
     /// Until this is the first in line, or the scope stops. That the node is still there is
     /// the keeper's affair.
-    async fn wait_in_line(self: Arc<Self>, path: String, epoch: u64) {
-        let standing = Candidacy::Standing {
-            path: path.clone(),
-            epoch,
-        };
+    async fn wait_in_line(self: Arc<Self>, standing: Standing) {
         let mut line = Line {
-            path,
+            path: standing.path.clone(),
             bell: Arc::new(Notify::new()),
             watched: None,
         };
+        let standing = Candidacy::Standing(standing);
         let mut state = self.client.state();
         while *self.candidacy() == standing {
             state.mark_unchanged();
             let pause = match self.place(&mut line).await {
-                Ok(Place::First) => return self.lead(&standing, epoch),
+                Ok(Place::First) => return self.lead(&standing),
                 Ok(Place::Behind(before)) => {
                     debug!(node = %self.id, %before, "waiting in line");
                     self.client.timeout()
@@ -192,10 +195,12 @@ impl Seat {
         }
     }
 
-    fn lead(&self, standing: &Candidacy, epoch: u64) {
+    fn lead(&self, elected: &Candidacy) {
         // Whoever resigns or loses holds the lock, so that nothing is told after that.
         let candidacy = self.candidacy();
-        if *candidacy == *standing {
+        if let Candidacy::Standing(Standing { epoch, .. }) = *candidacy
+            && *candidacy == *elected
+        {
             info!(node = %self.id, epoch, "elected");
             self.leadership.send_replace(Leadership::Leader { epoch });
         }
@@ -212,8 +217,8 @@ impl Seat {
             match &*candidacy {
                 Candidacy::None => return Ok(()),
                 Candidacy::Withdrawn { path } => path.clone(),
-                Candidacy::Standing { path, .. } => {
-                    let path = path.clone();
+                Candidacy::Standing(standing) => {
+                    let path = standing.path.clone();
                     *candidacy = Candidacy::Withdrawn { path: path.clone() };
                     path
                 }
@@ -254,9 +259,9 @@ impl Seat {
                 warn!(node = %self.id, "withdrew after a while");
                 Ok(None)
             }
-            Candidacy::Standing { path, epoch } => {
-                let stat = self.client.exists(path).await?;
-                let there = stat.map(|stat| zxid(stat.czxid)) == Some(*epoch);
+            Candidacy::Standing(standing) => {
+                let stat = self.client.exists(&standing.path).await?;
+                let there = stat.map(|stat| zxid(stat.czxid)) == Some(standing.created);
                 let gone = !there && *self.candidacy() == candidacy;
                 Ok(gone.then_some("somebody removed the candidacy"))
             }
