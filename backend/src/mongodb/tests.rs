@@ -1,6 +1,9 @@
 //! Tests of the MongoDB store, on a real server.
 
 mod contracts;
+mod cost;
+mod indexes;
+mod outage;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};

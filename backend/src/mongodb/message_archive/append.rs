@@ -199,23 +199,22 @@ async fn insert(store: &Store, part: &mut Part, run: usize) -> Result<(), Failur
 /// Why the record behind the stored ones was refused.
 async fn explain(store: &Store, part: &mut Part) -> Result<(), Failure> {
     let message = &part.messages[part.stored];
-    let (seq, id) = (message.seq, message.id);
+    let place = [read(message.seq, "messages")?];
     let (sender, client_id) = (message.sender.as_str(), message.client_id.as_str());
-    let own = store.messages.find_one(doc! { "_id": id }).await?;
-    if own.is_some_and(|own| own.conversation == part.key && own.seq == seq) {
+    let (there, existing) = tokio::try_join!(
+        bounds::look_at(store, &part.key, &place),
+        by_client_id(store, &part.key, sender, client_id),
+    )?;
+    if there.first().is_some_and(|there| there.id == message.id) {
         part.stored += 1;
         return Ok(());
     }
-    if let Some(existing) = by_client_id(store, &part.key, sender, client_id).await? {
+    if let Some(existing) = existing {
         let existing = Box::new(existing.into_record()?);
         part.end = Some(AppendOutcome::DuplicateClientId(existing));
         return Ok(());
     }
-    let place = read(seq, "messages")?;
-    if bounds::look_at(store, &part.key, &[place])
-        .await?
-        .is_empty()
-    {
+    if there.is_empty() {
         // It is not durable yet, and so not to be seen: in a moment it is, or it is gone.
         clock::sleep(CONFLICT_WAIT).await;
         return Ok(());
