@@ -1,8 +1,10 @@
 //! Tests of the MongoDB store, on a real server.
 
+mod concerns;
 mod contracts;
 mod cost;
 mod indexes;
+mod lost_reply;
 mod outage;
 
 use std::sync::Mutex;
