@@ -133,7 +133,7 @@ pub(super) async fn make(store: &Store, decision: &Decision) -> Result<(), Failu
         .client
         .start_session()
         .await
-        .map_err(Failure::TakenBack)?;
+        .map_err(Failure::NothingDone)?;
     let (base, max) = TRANSACTION_BACKOFF;
     let mut backoff = Backoff::new(base, max);
     loop {
@@ -168,7 +168,7 @@ async fn run(
     starting
         .read_concern(ReadConcern::snapshot())
         .await
-        .map_err(Failure::TakenBack)?;
+        .map_err(Failure::NothingDone)?;
     match decision.apply(store, session).await {
         Ok(()) => commit(session).await,
         Err(step) => {
@@ -186,7 +186,7 @@ async fn failure_of(store: &Store, decision: &Decision, step: Step) -> Result<()
     match step {
         Step::Failure(failure) => Err(failure),
         Step::Driver(error) if is_duplicate(&error) => duplicate(store, decision).await,
-        Step::Driver(error) => Err(Failure::TakenBack(error)),
+        Step::Driver(error) => Err(Failure::NothingDone(error)),
     }
 }
 
@@ -214,7 +214,7 @@ async fn duplicate(store: &Store, decision: &Decision) -> Result<(), Failure> {
     match decision {
         Decision::Create { room, .. } => {
             let mine = store.rooms.find_one(doc! { "_id": room.id }).await;
-            match mine.map_err(Failure::TakenBack)? {
+            match mine.map_err(Failure::NothingDone)? {
                 Some(_) => Ok(()),
                 None => Err(Failure::Refused(BackendErrorKind::Conflict)),
             }

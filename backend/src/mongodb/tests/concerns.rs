@@ -2,7 +2,9 @@
 
 use std::sync::{Arc, Mutex};
 
-use antiphon_core::contract::{MemberRecord, RoomRecord, Standing, TokenRecord, UserRecord};
+use antiphon_core::contract::{
+    MemberRecord, RoomRecord, RoomStore, Standing, TokenRecord, UserRecord, UserStore,
+};
 use antiphon_protocol::RoomName;
 use antiphon_protocol::client::Visibility;
 use mongodb::bson::{Document, doc};
@@ -29,14 +31,7 @@ async fn noted(url: &str) -> (MongoStore, Arc<Mutex<Vec<Document>>>) {
     (MongoStore::new(opened.unwrap()), commands)
 }
 
-#[tokio::test]
-async fn every_acked_write_is_majority_journaled_and_every_read_of_a_majority() {
-    let databases = Databases::start().await;
-    let url = databases.url();
-    connect(&url).await;
-    let (store, commands) = noted(&url).await;
-    let (archive, users, rooms) = (store.archive(), store.users(), store.rooms());
-    fill(&*archive, &room("hall"), 1..=3).await;
+async fn use_accounts(users: &dyn UserStore) {
     let account = UserRecord {
         name: name("ann"),
         password_hash: None,
@@ -56,6 +51,9 @@ async fn every_acked_write_is_majority_journaled_and_every_read_of_a_majority() 
     users.rotate_token(&[2; 32], 5).await.unwrap();
     users.revoke_family("f").await.unwrap();
     users.revoke_user(&name("ann"), None).await.unwrap();
+}
+
+async fn use_rooms(rooms: &dyn RoomStore) {
     let hall = RoomName::parse("hall").unwrap();
     let member = |user: &str| MemberRecord {
         room: hall.clone(),
@@ -77,6 +75,18 @@ async fn every_acked_write_is_majority_journaled_and_every_read_of_a_majority() 
         .await
         .unwrap();
     rooms.list(&name("ann"), "", "", 9).await.unwrap();
+}
+
+#[tokio::test]
+async fn every_acked_write_is_majority_journaled_and_every_read_of_a_majority() {
+    let databases = Databases::start().await;
+    let url = databases.url();
+    connect(&url).await;
+    let (store, commands) = noted(&url).await;
+    let archive = store.archive();
+    fill(&*archive, &room("hall"), 1..=3).await;
+    use_accounts(&*store.users()).await;
+    use_rooms(&*store.rooms()).await;
     archive.tail(&room("hall")).await.unwrap();
     archive.search(&[room("hall")], "log", 9).await.unwrap();
 

@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex};
 
 use antiphon_core::contract::{Extent, MessageArchive, Record, SeqRange, Tail};
-use mongodb::bson::{Bson, Document, doc};
+use mongodb::bson::{Document, doc};
 use mongodb::event::EventHandler;
 use mongodb::event::command::CommandEvent;
 use mongodb::options::ClientOptions;
@@ -29,7 +29,7 @@ impl Queries {
         let noted = Arc::clone(&self.0);
         options.command_event_handler = Some(EventHandler::callback(move |event| {
             if let CommandEvent::Started(started) = event
-                && ["find", "aggregate"].contains(&started.command_name.as_str())
+                && ["find", "aggregate", "insert"].contains(&started.command_name.as_str())
             {
                 noted.lock().unwrap().push(started.command);
             }
@@ -41,10 +41,52 @@ impl Queries {
     /// How many queries there were since the last look, and over how many sequences of logs
     /// all of them together. A query of the log without both bounds fails the test.
     fn take(&self) -> (usize, u64) {
-        let queries = std::mem::take(&mut *self.0.lock().unwrap());
+        let mut queries = std::mem::take(&mut *self.0.lock().unwrap());
+        queries.retain(|query| !query.contains_key("insert"));
         let width = queries.iter().map(width).sum();
         (queries.len(), width)
     }
+}
+
+/// The number of messages of each insert since the last look.
+fn inserts(queries: &Queries) -> Vec<usize> {
+    let queries = std::mem::take(&mut *queries.0.lock().unwrap());
+    let inserts = queries
+        .iter()
+        .filter(|query| query.get_str("insert").is_ok_and(|of| of == "messages"));
+    inserts
+        .map(|insert| insert.get_array("documents").unwrap().len())
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_append_takes_one_insert_a_log_and_single_records_share_one() {
+    let databases = Databases::start().await;
+    let queries = Queries::default();
+    let archive = queries.connect(&databases.url()).await.archive();
+    let logs: Vec<_> = (0..40)
+        .map(|number| room(&format!("hall{number}")))
+        .collect();
+    for seq in 1..=2 {
+        let records: Vec<Record> = logs.iter().map(|log| chat(log, seq)).collect();
+        archive.append(records).await.unwrap();
+        assert_eq!(inserts(&queries), [40]);
+    }
+    fill(&*archive, &logs[0], 3..=302).await;
+    assert_eq!(inserts(&queries), [300]);
+    // Where the top is known, an append asks nothing before it writes.
+    let records: Vec<Record> = logs[1..].iter().map(|log| chat(log, 3)).collect();
+    archive.append(records).await.unwrap();
+    let sent = queries.0.lock().unwrap().len();
+    assert_eq!(sent, 1);
+    let mixed = [&logs[1], &logs[1], &logs[2], &logs[3]];
+    let records = mixed
+        .iter()
+        .zip([4, 5, 4, 4])
+        .map(|(log, seq)| chat(log, seq));
+    queries.take();
+    archive.append(records.collect()).await.unwrap();
+    assert_eq!(inserts(&queries), [2, 2]);
 }
 
 fn width(query: &Document) -> u64 {
@@ -62,20 +104,18 @@ fn width(query: &Document) -> u64 {
     if filter.contains_key("client_id") {
         return 1;
     }
-    match filter
-        .get("seq")
-        .unwrap_or_else(|| panic!("without bounds: {query}"))
-    {
-        Bson::Int64(_) => 1,
-        Bson::Document(bounds) => match bounds.get_array("$in") {
-            Ok(places) => places.len() as u64,
-            Err(_) => {
-                let (low, high) = (bounds.get_i64("$gte"), bounds.get_i64("$lte"));
-                let width = high.expect("an upper bound") - low.expect("a lower bound") + 1;
-                width.unsigned_abs()
-            }
-        },
-        other => panic!("{other}"),
+    let seq = filter.get("seq");
+    let seq = seq.unwrap_or_else(|| panic!("without bounds: {query}"));
+    let Some(bounds) = seq.as_document() else {
+        return 1;
+    };
+    match bounds.get_array("$in") {
+        Ok(places) => places.len() as u64,
+        Err(_) => {
+            let (low, high) = (bounds.get_i64("$gte"), bounds.get_i64("$lte"));
+            let width = high.expect("an upper bound") - low.expect("a lower bound") + 1;
+            width.unsigned_abs()
+        }
     }
 }
 

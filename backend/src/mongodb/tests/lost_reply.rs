@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use antiphon_core::clock;
-use antiphon_core::contract::{AppendOutcome, Record, TokenRecord, UserRecord};
+use antiphon_core::contract::{AppendOutcome, Record, Tail, TokenRecord, UserRecord};
 use antiphon_core::shutdown::Shutdown;
 use antiphon_core::task::{self, TaskKind};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -191,6 +191,38 @@ async fn a_batch_goes_on_behind_what_was_stored_before_the_reply_was_lost() {
     ];
     assert_eq!(outcomes.unwrap(), wanted);
     assert_eq!(archive.count().await.unwrap(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn single_records_of_many_logs_are_stored_once_over_a_lost_reply() {
+    let (databases, proxy, store) = behind_a_proxy().await;
+    let archive = store.archive();
+    let logs: Vec<_> = (0..5)
+        .map(|number| room(&format!("hall{number}")))
+        .collect();
+    let text = |log: usize, seq| Record {
+        body: "lost-reply".to_owned(),
+        ..chat(&logs[log], seq)
+    };
+    // One of them is a retry, and the place of another is taken.
+    let before = vec![text(1, 1), text(2, 1)];
+    archive.append(before.clone()).await.unwrap();
+    let late = Record {
+        client_id: client_id("late"),
+        ..text(2, 1)
+    };
+    let call = vec![text(0, 1), text(1, 1), late, text(3, 1), text(4, 1)];
+    let call = archive.append(call);
+    let outcomes = over_a_lost_reply(&databases, &proxy, "lost-reply", call).await;
+    let wanted = [
+        AppendOutcome::Stored,
+        AppendOutcome::DuplicateClientId(Box::new(before[0].clone())),
+        AppendOutcome::SequenceTaken(Tail { seq: 1, epoch: 1 }),
+        AppendOutcome::Stored,
+        AppendOutcome::Stored,
+    ];
+    assert_eq!(outcomes.unwrap(), wanted);
+    assert_eq!(archive.count().await.unwrap(), 5);
 }
 
 #[tokio::test(flavor = "multi_thread")]
