@@ -21,9 +21,9 @@ pub(super) enum Failure {
     /// The driver or the server said no.
     #[error("the database failed")]
     Driver(#[from] Error),
-    /// The driver or the server said no to a step of a transaction, which is taken back.
-    #[error("the transaction was taken back")]
-    TakenBack(#[source] Error),
+    /// The same, in a step before anything was changed, or in one that is taken back.
+    #[error("the database failed before anything was changed")]
+    NothingDone(#[source] Error),
     /// A document isn't what was written.
     #[error("a damaged document in {0}")]
     Damaged(&'static str),
@@ -64,7 +64,7 @@ impl Failure {
         match self {
             Self::Refused(kind) => BackendError::new(kind, operation),
             Self::Driver(error) => BackendError::caused(kind, operation, error),
-            Self::TakenBack(_)
+            Self::NothingDone(_)
             | Self::Damaged(_)
             | Self::TooLarge(_)
             | Self::Raced
@@ -77,7 +77,7 @@ impl Failure {
     pub(super) fn kind(&self, effect: Effect) -> BackendErrorKind {
         match self {
             Self::Driver(error) => kind_of(error, effect),
-            Self::TakenBack(error) => kind_of(error, Effect::Read),
+            Self::NothingDone(error) => kind_of(error, Effect::Read),
             Self::Damaged(_) | Self::TooLarge(_) => BackendErrorKind::Corrupt,
             Self::Refused(kind) => *kind,
             Self::Raced | Self::Outrun(_) => BackendErrorKind::Unavailable,
@@ -85,10 +85,24 @@ impl Failure {
         }
     }
 
+    /// The same, in a step before anything was changed.
+    pub(super) fn before_writing(self) -> Self {
+        match self {
+            Self::Driver(error) => Self::NothingDone(error),
+            Self::NothingDone(_)
+            | Self::Damaged(_)
+            | Self::TooLarge(_)
+            | Self::Refused(_)
+            | Self::Raced
+            | Self::Outrun(_)
+            | Self::Partly(_) => self,
+        }
+    }
+
     /// Whether it may mean that the database is gone.
     pub(super) fn is_outage(&self) -> bool {
         match self {
-            Self::Driver(error) | Self::TakenBack(error) => is_outage(error),
+            Self::Driver(error) | Self::NothingDone(error) => is_outage(error),
             Self::Partly(failure) => failure.is_outage(),
             Self::Damaged(_)
             | Self::TooLarge(_)
@@ -102,7 +116,7 @@ impl Failure {
     pub(super) fn is_transient(&self) -> bool {
         match self {
             Self::Raced => true,
-            Self::Driver(error) | Self::TakenBack(error) => {
+            Self::Driver(error) | Self::NothingDone(error) => {
                 error.contains_label(TRANSIENT_TRANSACTION_ERROR)
             }
             Self::Damaged(_)
@@ -119,13 +133,21 @@ pub(super) fn is_unknown_commit(error: &Error) -> bool {
     error.contains_label(UNKNOWN_TRANSACTION_COMMIT_RESULT)
 }
 
+/// The code of a command that the server refused.
+pub(super) fn command_code(error: &Error) -> Option<i32> {
+    if let ErrorKind::Command(refusal) = error.kind.as_ref() {
+        Some(refusal.code)
+    } else {
+        None
+    }
+}
+
 /// Whether a unique index refused a single write.
 pub(super) fn is_duplicate(error: &Error) -> bool {
-    match error.kind.as_ref() {
-        ErrorKind::Write(WriteFailure::WriteError(refusal)) => refusal.code == DUPLICATE_KEY,
-        ErrorKind::Command(refusal) => refusal.code == DUPLICATE_KEY,
-        _ => false,
-    }
+    let kind = error.kind.as_ref();
+    command_code(error) == Some(DUPLICATE_KEY)
+        || matches!(kind, ErrorKind::Write(WriteFailure::WriteError(refusal))
+            if refusal.code == DUPLICATE_KEY)
 }
 
 /// What a refused insert of many documents did.
@@ -178,12 +200,16 @@ fn is_unreadable(error: &Error) -> bool {
 /// that nothing was sent. An answer "not the primary" is not on the list: a first try may
 /// have reached the old one.
 fn is_certainly_not_done(error: &Error) -> bool {
-    match error.kind.as_ref() {
-        ErrorKind::Io(source) => source.kind() == std::io::ErrorKind::ConnectionRefused,
-        ErrorKind::Command(refusal) => {
-            matches!(refusal.code, UNAUTHORIZED | AUTHENTICATION_FAILED)
-        }
-        kind => matches!(
+    let is_refused = matches!(
+        command_code(error),
+        Some(UNAUTHORIZED | AUTHENTICATION_FAILED)
+    );
+    let kind = error.kind.as_ref();
+    let is_closed = matches!(kind, ErrorKind::Io(source)
+        if source.kind() == std::io::ErrorKind::ConnectionRefused);
+    is_refused
+        || is_closed
+        || matches!(
             kind,
             ErrorKind::ServerSelection { .. }
                 | ErrorKind::DnsResolve { .. }
@@ -194,8 +220,7 @@ fn is_certainly_not_done(error: &Error) -> bool {
                 | ErrorKind::IncompatibleServer { .. }
                 | ErrorKind::Shutdown
                 | ErrorKind::Write(WriteFailure::WriteError(_))
-        ),
-    }
+        )
 }
 
 fn is_outage(error: &Error) -> bool {

@@ -4,9 +4,11 @@
 
 use futures_util::TryStreamExt;
 use mongodb::bson::{Bson, Document};
-use mongodb::error::{Error, ErrorKind};
+use mongodb::error::Error;
 use mongodb::options::{Collation, IndexOptions};
 use mongodb::{Collection, Database, IndexModel};
+
+use super::failure::command_code;
 
 /// The collection of a listing is not there.
 const NAMESPACE_NOT_FOUND: i32 = 26;
@@ -163,7 +165,7 @@ async fn list(
     let listing = async { collection.list_indexes().await?.try_collect().await };
     match listing.await {
         Ok(found) => Ok(found),
-        Err(error) if code(&error) == Some(NAMESPACE_NOT_FOUND) => Ok(Vec::new()),
+        Err(error) if command_code(&error) == Some(NAMESPACE_NOT_FOUND) => Ok(Vec::new()),
         Err(source) => Err(IndexError::List {
             collection: name,
             source,
@@ -189,23 +191,18 @@ async fn build(collection: &Collection<Document>, index: &Index) -> Result<(), I
     let (collection_name, name) = (index.collection, index.name);
     match collection.create_index(model).await {
         Ok(_) => Ok(()),
-        Err(source) if code(&source) == Some(DUPLICATE_KEY) => Err(IndexError::Duplicates {
-            collection: collection_name,
-            index: name,
-            source,
-        }),
+        Err(source) if command_code(&source) == Some(DUPLICATE_KEY) => {
+            Err(IndexError::Duplicates {
+                collection: collection_name,
+                index: name,
+                source,
+            })
+        }
         Err(source) => Err(IndexError::Build {
             collection: collection_name,
             index: name,
             source,
         }),
-    }
-}
-
-fn code(error: &Error) -> Option<i32> {
-    match error.kind.as_ref() {
-        ErrorKind::Command(refusal) => Some(refusal.code),
-        _ => None,
     }
 }
 
@@ -221,10 +218,10 @@ fn name(model: &IndexModel) -> Option<&str> {
 
 /// Whether the keys are the wanted ones, in their order, all ascending.
 fn has_keys(model: &IndexModel, index: &Index) -> bool {
-    let ascending = |direction: &Bson| match direction {
-        Bson::Int32(1) | Bson::Int64(1) => true,
-        Bson::Double(number) => *number == 1.0,
-        _ => false,
+    // Servers tell directions in numbers of any type.
+    let ascending = |direction: &Bson| {
+        matches!(direction, Bson::Int32(1) | Bson::Int64(1))
+            || matches!(direction, Bson::Double(number) if *number == 1.0)
     };
     model.keys.len() == index.keys.len()
         && model

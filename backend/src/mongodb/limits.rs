@@ -47,7 +47,7 @@ pub(super) const UNREAD_WINDOW_MIN: u64 = 64;
 pub(super) const UNREAD_WINDOW_MAX: u64 = 8_192;
 /// Sequences of the first, newest window of a search; each further one is
 /// [`SEARCH_GROWTH`] times as wide, so that a log of any length takes few windows.
-pub(super) const SEARCH_WINDOW: u64 = 4_096;
+pub(super) const SEARCH_WINDOW: u64 = 512;
 /// See [`SEARCH_WINDOW`].
 pub(super) const SEARCH_GROWTH: u64 = 4;
 /// Expired tokens dropped with each token stored.

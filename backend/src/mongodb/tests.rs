@@ -1,6 +1,11 @@
 //! Tests of the MongoDB store, on a real server.
 
+mod concerns;
 mod contracts;
+mod cost;
+mod indexes;
+mod lost_reply;
+mod outage;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,5 +1,5 @@
 //! Appending: each conversation's part of a call is one ordered insert at the places behind
-//! its log's top; the two unique indexes decide.
+//! its log's top (parts of a single record share an insert); the two unique indexes decide.
 //!
 //! An insert is tried only where the record before is known to be durable, so that a log
 //! can't get a hole, and the server ends an ordered insert at the first record it refuses.
@@ -12,7 +12,8 @@ use std::collections::HashMap;
 use antiphon_core::clock;
 use antiphon_core::contract::{AppendOutcome, BackendErrorKind, Record, Tail};
 use antiphon_protocol::ConversationId;
-use futures_util::{StreamExt, stream};
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, StreamExt, stream};
 use mongodb::bson::doc;
 use mongodb::options::WriteConcern;
 use tracing::debug;
@@ -35,6 +36,9 @@ struct Part {
     /// The sequences as they were asked for.
     seqs: Vec<u64>,
     messages: Vec<Message>,
+    /// How many can be stored: the first of them is the next of the log, and each follows
+    /// the one before.
+    run: usize,
     /// How many are stored.
     stored: usize,
     /// What ended the part early.
@@ -47,23 +51,20 @@ pub(super) async fn append(
     records: Vec<Record>,
 ) -> Result<Vec<AppendOutcome>, Failure> {
     let count = records.len();
-    let parts = parts(&records)?;
+    let mut parts = parts(&records)?;
     drop(records);
-    let appends = parts.into_iter().map(|mut part| async move {
-        let result = append_part(store, &mut part).await;
-        if result.is_err() {
+    if let Err(failure) = append_parts(store, &mut parts).await {
+        for part in &parts {
             store.tops.forget(&part.key);
         }
-        (part, result.err())
-    });
-    let appends = stream::iter(appends).buffer_unordered(CONVERSATIONS_AT_ONCE);
-    let ended: Vec<(Part, Option<Failure>)> = appends.collect().await;
+        let wrote = parts.iter().any(|part| part.stored > 0);
+        return Err(match wrote {
+            true => Failure::Partly(Box::new(failure)),
+            false => failure,
+        });
+    }
     let mut outcomes = vec![AppendOutcome::NotTried; count];
-    let mut failures = Vec::new();
-    let mut wrote = false;
-    for (part, failure) in ended {
-        wrote |= part.stored > 0;
-        failures.extend(failure);
+    for part in parts {
         for place in &part.places[..part.stored] {
             outcomes[*place] = AppendOutcome::Stored;
         }
@@ -71,17 +72,25 @@ pub(super) async fn append(
             outcomes[*place] = end;
         }
     }
-    match worst(failures) {
-        None => Ok(outcomes),
-        Some(failure) if wrote => Err(Failure::Partly(Box::new(failure))),
-        Some(failure) => Err(failure),
-    }
+    Ok(outcomes)
 }
 
-/// The failure that says the most about what may have been written.
-fn worst(failures: Vec<Failure>) -> Option<Failure> {
-    let severity = |failure: &Failure| failure.kind(Effect::Write) == BackendErrorKind::Timeout;
-    failures.into_iter().max_by_key(severity)
+async fn append_parts(store: &Store, parts: &mut [Part]) -> Result<(), Failure> {
+    let steps = parts.iter_mut().map(|part| prepare(store, part).boxed());
+    let prepared = all(steps.collect()).await;
+    prepared.map_err(Failure::before_writing)?;
+    insert_singles(store, parts).await?;
+    let steps = parts.iter_mut().map(|part| finish(store, part).boxed());
+    all(steps.collect()).await
+}
+
+/// Takes every step, some at a time; of the failures, the one that leaves the most open.
+async fn all(steps: Vec<BoxFuture<'_, Result<(), Failure>>>) -> Result<(), Failure> {
+    let steps = stream::iter(steps).buffer_unordered(CONVERSATIONS_AT_ONCE);
+    let ended: Vec<Result<(), Failure>> = steps.collect().await;
+    let failures = ended.into_iter().filter_map(Result::err);
+    let is_open = |failure: &Failure| failure.kind(Effect::Write) == BackendErrorKind::Timeout;
+    failures.max_by_key(is_open).map_or(Ok(()), Err)
 }
 
 /// Sorts the records by conversation, and makes their documents.
@@ -96,6 +105,7 @@ fn parts(records: &[Record]) -> Result<Vec<Part>, Failure> {
                 places: Vec::new(),
                 seqs: Vec::new(),
                 messages: Vec::new(),
+                run: 0,
                 stored: 0,
                 end: None,
             });
@@ -109,28 +119,60 @@ fn parts(records: &[Record]) -> Result<Vec<Part>, Failure> {
     Ok(parts)
 }
 
-async fn append_part(store: &Store, part: &mut Part) -> Result<(), Failure> {
-    let Some(ts_max_ms) = before(store, part).await? else {
-        return refuse(store, part).await;
+/// Looks at what stands before a part's first record, and so at how many can be stored.
+async fn prepare(store: &Store, part: &mut Part) -> Result<(), Failure> {
+    let Some(mut latest) = before(store, part).await? else {
+        return Ok(());
     };
-    // Only the sequences that follow one another can be stored; what comes behind is refused.
-    let first = part.seqs[0];
     let follows = |(seq, wanted): &(&u64, u64)| **seq == *wanted && *wanted <= SEQ_LIMIT;
-    let run = part.seqs.iter().zip(first..).take_while(follows).count();
-    let mut latest = ts_max_ms;
+    part.run = part
+        .seqs
+        .iter()
+        .zip(part.seqs[0]..)
+        .take_while(follows)
+        .count();
     for message in &mut part.messages {
         latest = latest.max(message.ts_max_ms);
         message.ts_max_ms = latest;
     }
+    Ok(())
+}
+
+/// Stores those parts that are a single record each in one insert: none of them waits for
+/// another, so their order doesn't matter. What is refused is left for [`finish`].
+async fn insert_singles(store: &Store, parts: &mut [Part]) -> Result<(), Failure> {
+    let mut singles: Vec<&mut Part> = parts.iter_mut().filter(|part| part.run == 1).collect();
+    if singles.len() < 2 {
+        return Ok(());
+    }
+    for chunk in singles.chunks_mut(INSERT_DOCUMENTS_MAX) {
+        let messages = chunk.iter().map(|part| &part.messages[0]);
+        let inserting = store.messages.insert_many(messages).ordered(false);
+        let refused = match inserting.await {
+            Ok(_) => Vec::new(),
+            Err(error) => match refusals(&error) {
+                Some(refused) => refused.duplicates,
+                None => return Err(error.into()),
+            },
+        };
+        for (place, part) in chunk.iter_mut().enumerate() {
+            part.stored = usize::from(!refused.contains(&place));
+        }
+    }
+    Ok(())
+}
+
+/// Stores what is left of a part, and tells why the rest can't be stored.
+async fn finish(store: &Store, part: &mut Part) -> Result<(), Failure> {
     let mut rounds = 0;
-    while part.stored < run && part.end.is_none() {
+    while part.stored < part.run && part.end.is_none() {
         rounds += 1;
-        if rounds > INSERT_ROUNDS_MAX + run / INSERT_DOCUMENTS_MAX {
+        if rounds > INSERT_ROUNDS_MAX + part.run / INSERT_DOCUMENTS_MAX {
             return Err(Failure::Outrun(rounds));
         }
-        insert(store, part, run).await?;
+        insert(store, part).await?;
     }
-    note(store, part, first).await;
+    note(store, part).await;
     if part.end.is_none() && part.stored < part.messages.len() {
         refuse(store, part).await?;
     }
@@ -176,8 +218,8 @@ async fn found(store: &Store, conversation: &ConversationId) -> Result<(), Failu
 }
 
 /// One ordered insert of what is left of the run.
-async fn insert(store: &Store, part: &mut Part, run: usize) -> Result<(), Failure> {
-    let end = run.min(part.stored + INSERT_DOCUMENTS_MAX);
+async fn insert(store: &Store, part: &mut Part) -> Result<(), Failure> {
+    let end = part.run.min(part.stored + INSERT_DOCUMENTS_MAX);
     let batch = &part.messages[part.stored..end];
     match store.messages.insert_many(batch).ordered(true).await {
         Ok(_) => {
@@ -199,23 +241,22 @@ async fn insert(store: &Store, part: &mut Part, run: usize) -> Result<(), Failur
 /// Why the record behind the stored ones was refused.
 async fn explain(store: &Store, part: &mut Part) -> Result<(), Failure> {
     let message = &part.messages[part.stored];
-    let (seq, id) = (message.seq, message.id);
+    let place = [read(message.seq, "messages")?];
     let (sender, client_id) = (message.sender.as_str(), message.client_id.as_str());
-    let own = store.messages.find_one(doc! { "_id": id }).await?;
-    if own.is_some_and(|own| own.conversation == part.key && own.seq == seq) {
+    let (there, existing) = tokio::try_join!(
+        bounds::look_at(store, &part.key, &place),
+        by_client_id(store, &part.key, sender, client_id),
+    )?;
+    if there.first().is_some_and(|there| there.id == message.id) {
         part.stored += 1;
         return Ok(());
     }
-    if let Some(existing) = by_client_id(store, &part.key, sender, client_id).await? {
+    if let Some(existing) = existing {
         let existing = Box::new(existing.into_record()?);
         part.end = Some(AppendOutcome::DuplicateClientId(existing));
         return Ok(());
     }
-    let place = read(seq, "messages")?;
-    if bounds::look_at(store, &part.key, &[place])
-        .await?
-        .is_empty()
-    {
+    if there.is_empty() {
         // It is not durable yet, and so not to be seen: in a moment it is, or it is gone.
         clock::sleep(CONFLICT_WAIT).await;
         return Ok(());
@@ -245,11 +286,11 @@ async fn taken(store: &Store, key: &str) -> Result<AppendOutcome, Failure> {
 }
 
 /// Remembers the top, and notes it in the conversation every now and then.
-async fn note(store: &Store, part: &Part, first: u64) {
+async fn note(store: &Store, part: &Part) {
     let Some(last) = part.messages[..part.stored].last() else {
         return;
     };
-    let seq = last.seq.unsigned_abs();
+    let (first, seq) = (part.seqs[0], last.seq.unsigned_abs());
     let ts_max_ms = last.ts_max_ms;
     store.tops.raise(&part.key, Known { seq, ts_max_ms });
     if (first - 1) / HINT_EVERY == seq / HINT_EVERY {

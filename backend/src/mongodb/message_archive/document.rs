@@ -44,6 +44,8 @@ pub(in super::super) struct Message {
 /// What the places of a log are looked at for.
 #[derive(Debug, Clone, Copy, Deserialize)]
 pub(in super::super) struct Mark {
+    #[serde(rename = "_id")]
+    pub(super) id: ObjectId,
     pub(super) seq: i64,
     pub(super) epoch: i64,
     pub(super) ts_ms: i64,
@@ -52,7 +54,7 @@ pub(in super::super) struct Mark {
 
 /// What is read of a document for a [`Mark`].
 pub(super) fn mark_fields() -> Document {
-    doc! { "_id": 0, "seq": 1, "epoch": 1, "ts_ms": 1, "ts_max_ms": 1 }
+    doc! { "_id": 1, "seq": 1, "epoch": 1, "ts_ms": 1, "ts_max_ms": 1 }
 }
 
 /// A conversation. It is made before its first record.

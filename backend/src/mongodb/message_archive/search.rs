@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use antiphon_core::contract::{Extent, Record, RecordKind};
 use antiphon_protocol::ConversationId;
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
-use mongodb::bson::doc;
+use mongodb::bson::{Document, doc};
 
 use super::super::Store;
 use super::super::failure::Failure;
@@ -52,12 +52,14 @@ async fn search_one(
     rows: usize,
 ) -> Result<Vec<Hit>, Failure> {
     let Extent { first, last } = bounds::extent(store, key).await?;
+    // One equality for each word: any of them can be looked up in the index, with the window.
+    let has_all: Vec<Document> = words.iter().map(|word| doc! { "words": word }).collect();
     let mut found: Vec<Hit> = Vec::new();
     let (mut to, mut width) = (last, SEARCH_WINDOW);
     while to >= first && to > 0 && found.len() < rows {
         let from = first.max(to.saturating_sub(width - 1));
         let mut filter = closed(key, from, to);
-        filter.insert("words", doc! { "$all": words });
+        filter.insert("$and", has_all.clone());
         let finding = store.marks.find(filter).sort(doc! { "seq": -1 });
         let finding = finding.projection(mark_fields());
         let window = finding.limit(limit(rows - found.len())).await?;

@@ -133,13 +133,18 @@ pub(super) async fn make(store: &Store, decision: &Decision) -> Result<(), Failu
         .client
         .start_session()
         .await
-        .map_err(Failure::TakenBack)?;
+        .map_err(Failure::NothingDone)?;
     let (base, max) = TRANSACTION_BACKOFF;
     let mut backoff = Backoff::new(base, max);
     loop {
         let result = run(store, &mut session, decision).await;
         match result {
-            Err(failure) if failure.is_transient() && backoff.attempt() < TRANSACTION_RUNS_MAX => {
+            // Not if the database is gone: then its return is waited for elsewhere.
+            Err(failure)
+                if failure.is_transient()
+                    && !failure.is_outage()
+                    && backoff.attempt() < TRANSACTION_RUNS_MAX =>
+            {
                 clock::sleep(backoff.next_delay()).await;
             }
             other => return other,
@@ -163,18 +168,25 @@ async fn run(
     starting
         .read_concern(ReadConcern::snapshot())
         .await
-        .map_err(Failure::TakenBack)?;
+        .map_err(Failure::NothingDone)?;
     match decision.apply(store, session).await {
         Ok(()) => commit(session).await,
         Err(step) => {
+            let failure = failure_of(store, decision, step).await;
             // What is not committed is taken back by the server in any case.
-            let _ = session.abort_transaction().await;
-            match step {
-                Step::Failure(failure) => Err(failure),
-                Step::Driver(error) if is_duplicate(&error) => duplicate(store, decision).await,
-                Step::Driver(error) => Err(Failure::TakenBack(error)),
+            if failure.as_ref().is_err_and(|failure| !failure.is_outage()) {
+                let _ = session.abort_transaction().await;
             }
+            failure
         }
+    }
+}
+
+async fn failure_of(store: &Store, decision: &Decision, step: Step) -> Result<(), Failure> {
+    match step {
+        Step::Failure(failure) => Err(failure),
+        Step::Driver(error) if is_duplicate(&error) => duplicate(store, decision).await,
+        Step::Driver(error) => Err(Failure::NothingDone(error)),
     }
 }
 
@@ -183,8 +195,14 @@ async fn commit(session: &mut ClientSession) -> Result<(), Failure> {
     loop {
         match session.commit_transaction().await {
             Ok(()) => return Ok(()),
-            Err(error) if is_unknown_commit(&error) && commits < COMMITS_MAX => commits += 1,
-            Err(error) => return Err(Failure::Driver(error)),
+            Err(error) => {
+                let again = is_unknown_commit(&error) && commits < COMMITS_MAX;
+                let failure = Failure::Driver(error);
+                if !again || failure.is_outage() {
+                    return Err(failure);
+                }
+                commits += 1;
+            }
         }
     }
 }
@@ -196,7 +214,7 @@ async fn duplicate(store: &Store, decision: &Decision) -> Result<(), Failure> {
     match decision {
         Decision::Create { room, .. } => {
             let mine = store.rooms.find_one(doc! { "_id": room.id }).await;
-            match mine.map_err(Failure::TakenBack)? {
+            match mine.map_err(Failure::NothingDone)? {
                 Some(_) => Ok(()),
                 None => Err(Failure::Refused(BackendErrorKind::Conflict)),
             }
