@@ -14,6 +14,14 @@ async fn serving(server: &RedisServer, client: &RedisCache) {
     .await;
 }
 
+/// Every call but those that are told later.
+async fn answered_by_redis(
+    client: &RedisCache,
+) -> impl Iterator<Item = (&'static str, Option<BackendErrorKind>)> {
+    let calls = every_call(client).await.into_iter();
+    calls.filter(|(call, _)| !["bind", "unbind"].contains(call))
+}
+
 async fn all_calls_succeed(client: &RedisCache) {
     for (call, error) in every_call(client).await {
         assert_eq!(error, None, "{call}");
@@ -34,7 +42,7 @@ async fn a_hanging_redis_costs_callers_little_and_then_nothing() {
     let error = asked.expect("in time").unwrap_err();
     assert_eq!(error.kind, BackendErrorKind::Timeout);
     assert!(error.is_retryable());
-    for (call, error) in every_call(&client).await {
+    for (call, error) in answered_by_redis(&client).await {
         let kind = error.unwrap_or_else(|| panic!("{call} succeeded"));
         assert!(
             matches!(
@@ -50,12 +58,12 @@ async fn a_hanging_redis_costs_callers_little_and_then_nothing() {
     assert!(clock::now() - paused_at < ONE_CALL_MAX);
     let refused_from = clock::now();
     for _ in 0..10 {
-        for (call, error) in every_call(&client).await {
+        for (call, error) in answered_by_redis(&client).await {
             assert_eq!(error, Some(BackendErrorKind::Unavailable), "{call}");
         }
     }
     assert!(clock::now() - refused_from < REFUSALS_MAX);
-    assert!(client.health().refused_total >= 120);
+    assert!(client.health().refused_total >= 100);
     server.resume();
     serving(&server, &client).await;
     all_calls_succeed(&client).await;
@@ -119,10 +127,8 @@ async fn a_redis_that_is_not_there_yet_is_no_error() {
     let server = RedisServer::start().await;
     server.kill();
     let client = connect(&server.url(), brisk()).await;
-    eventually(&server, "it is known to be away", async || {
-        (!client.health().serving).then_some(())
-    })
-    .await;
+    let health = client.health();
+    assert!(!health.serving && health.last_error.is_some(), "{health:?}");
     server.restart().await;
     serving(&server, &client).await;
     all_calls_succeed(&client).await;
@@ -161,7 +167,7 @@ async fn everything_is_rebuilt_after_a_flush() {
     assert_eq!(sessions_of(&client, "user0").await.unwrap(), []);
     let last = &bound[499];
     let located = client.sessions().locate(&last.user).await.unwrap();
-    assert_eq!(located, [last.clone()]);
+    assert_eq!(located.as_slice(), std::slice::from_ref(last));
     // The epochs went with the rest; the leader publishes twice a second.
     client.directory().publish(list(5), DEADLINE).await.unwrap();
     assert!(client.directory().list().await.unwrap().is_some());
@@ -199,9 +205,9 @@ async fn a_flush_of_scripts_goes_unnoticed() {
     assert_eq!(client.health().failures_total, 0);
 }
 
-/// The caller was told of an error, and yet Redis ends up with what is.
+/// Who logs in or out meanwhile is told of later; a login doesn't fail for want of Redis.
 #[tokio::test]
-async fn what_failed_while_redis_hung_is_put_right() {
+async fn who_comes_and_goes_while_redis_hangs_is_told_later() {
     let server = RedisServer::start().await;
     let client = connect(&server.url(), brisk()).await;
     let on = node("one", 1);
@@ -214,13 +220,16 @@ async fn what_failed_while_redis_hung_is_put_right() {
     sessions
         .unbind(&leaves.user, &leaves.session)
         .await
-        .unwrap_err();
-    sessions.bind(comes.clone()).await.unwrap_err();
-    sessions.bind(comes_and_goes.clone()).await.unwrap_err();
+        .unwrap();
+    sessions.bind(comes.clone()).await.unwrap();
+    sessions.bind(comes_and_goes.clone()).await.unwrap();
     sessions
         .unbind(&comes_and_goes.user, &comes_and_goes.session)
         .await
-        .unwrap_err();
+        .unwrap();
+    // Nobody here has bound it, so nobody would tell later.
+    let other = SessionId("other".to_owned());
+    sessions.unbind(&stays.user, &other).await.unwrap_err();
     server.resume();
     serving(&server, &client).await;
     eventually(&server, "all is as it is", async || {
