@@ -24,10 +24,11 @@ pub use breaker::RedisHealth;
 use std::sync::Arc;
 use std::time::Duration;
 
-use antiphon_core::clock;
 use antiphon_core::contract::{RecentMessages, ServerDirectory, SessionRegistry, WordRanking};
 use antiphon_core::shutdown::Shutdown;
 use antiphon_core::task::{self, TaskKind};
+
+use tracing::warn;
 
 use gate::Gate;
 use key::Keys;
@@ -106,7 +107,6 @@ impl RedisCache {
     ) -> Result<Self, UrlError> {
         let target = address::parse(url, &settings)?;
         let keys = Keys::new(&settings.prefix);
-        let first_answer = settings.connect_timeout;
         let gate = Arc::new(Gate::new(target, settings.clone()));
         let sessions = RedisSessionRegistry::new(Arc::clone(&gate), &keys, &settings);
         let cache = Self {
@@ -122,7 +122,10 @@ impl RedisCache {
         };
         // The first look also tells the watcher who serves, so it comes before.
         let mut watcher = watcher::Watcher::new(Arc::clone(&cache.gate), &keys);
-        let _ = clock::timeout(first_answer, watcher.look()).await;
+        watcher.look().await;
+        if !cache.health().serving {
+            warn!("redis does not answer yet; going on without it");
+        }
         task::spawn(scope, TaskKind::Timer, watcher.run());
         let renewing = Arc::clone(&cache.sessions).keep_announced();
         task::spawn(scope, TaskKind::Timer, renewing);

@@ -16,7 +16,6 @@ const EXCEPTIONS: &[(u32, &str)] = &[
         "a number for the documentation; the test of row 13 bounds it",
     ),
     (85, "there is no list for each user that could grow"),
-    (88, "needs Redis: comes with its backend"),
     (
         118,
         "about the tests themselves: temporary folders and free ports everywhere",

@@ -50,10 +50,10 @@ pub(super) struct Breaker {
 }
 
 impl Breaker {
-    /// It counts as serving until the first failure is known.
+    /// It counts as away until the first probe is answered.
     pub(super) fn new(failures_max: u32) -> Self {
         let state = State {
-            serving: true,
+            serving: false,
             changed_at: clock::now(),
             in_a_row: 0,
             last_error: None,
@@ -159,6 +159,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn it_opens_after_failures_in_a_row_and_closes_by_a_probe_only() {
         let breaker = Breaker::new(3);
+        assert!(!breaker.is_serving());
+        assert_eq!(breaker.probed(), Change::Closed);
         assert_eq!(breaker.failed(&"one"), Change::None);
         assert_eq!(breaker.failed(&"two"), Change::None);
         breaker.answered();

@@ -151,18 +151,20 @@ impl Gate {
     /// Sends a command past the breaker, on a fresh connection if Redis counts as away; the
     /// answer brings it back.
     pub(super) async fn probe<T: FromRedisValue>(&self, command: &Cmd) -> Option<T> {
-        if !self.breaker.is_serving() {
+        let deadline = if self.breaker.is_serving() {
+            self.settings.call_timeout
+        } else {
             self.link.forget();
-        }
+            self.settings.connect_timeout
+        };
         let answer = async {
             let mut connection = self.link.connection().await?;
             command.query_async(&mut connection).await
         };
-        let deadline = self.settings.connect_timeout;
         match clock::timeout(deadline, answer).await {
             Ok(Ok(value)) => {
                 if self.breaker.probed() == Change::Closed {
-                    info!("redis serves again");
+                    info!("redis serves");
                     self.lost();
                 }
                 Some(value)

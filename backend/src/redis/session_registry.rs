@@ -4,6 +4,9 @@
 //! servers that bind through it, and remembers what they bound: whatever Redis lost by a
 //! flush, a restart or a call that failed is announced again (see `announced`).
 //!
+//! While Redis is away, `bind` and `unbind` succeed: a login must not fail for want of it, and
+//! what they say is told when it is back.
+//!
 //! All keys are in one slot, so that every script sees the whole.
 
 mod announced;
@@ -18,8 +21,10 @@ use std::time::Duration;
 use antiphon_core::contract::{
     BackendError, BackendErrorKind, BackendResult, OnlineEntry, SessionEntry, SessionRegistry,
 };
+use antiphon_core::error_chain::ErrorChain;
 use antiphon_protocol::{NodeId, SessionId, UserName};
 use async_trait::async_trait;
+use tracing::debug;
 
 use super::RedisSettings;
 use super::gate::Gate;
@@ -130,25 +135,33 @@ impl SessionRegistry for RedisSessionRegistry {
         if !self.announced.bind(&entry) {
             return Err(BackendError::new(BackendErrorKind::Unavailable, BIND));
         }
-        let bound = self.bind_all(std::slice::from_ref(&entry)).await;
-        if bound.is_err() {
-            self.announced.mark_doubtful(&entry.node);
+        match self.bind_all(std::slice::from_ref(&entry)).await {
+            Err(error) if error.is_retryable() => {
+                debug!(error = %ErrorChain(&error), "a session is announced later");
+                self.announced.mark_doubtful(&entry.node);
+                Ok(())
+            }
+            bound => bound,
         }
-        bound
     }
 
     async fn unbind(&self, user: &UserName, session: &SessionId) -> BackendResult<()> {
-        let node = self.announced.unbind(user, session);
+        let ours = self.announced.unbind(user, session);
         let call = self
             .call()
             .arg("user")
             .arg(user.as_str())
             .arg(session.as_str());
         let unbound = self.gate.run::<bool>(UNBIND, &scripts::UNBIND, &call).await;
-        if let (Err(_), Some(node)) = (&unbound, node) {
-            self.announced.mark_doubtful(&node);
+        match (unbound, ours) {
+            (Ok(_), _) => Ok(()),
+            (Err(error), Some(node)) if error.is_retryable() => {
+                debug!(error = %ErrorChain(&error), "the end of a session is told later");
+                self.announced.mark_doubtful(&node);
+                Ok(())
+            }
+            (Err(error), _) => Err(error),
         }
-        unbound.map(|_| ())
     }
 
     async fn locate(&self, user: &UserName) -> BackendResult<Vec<SessionEntry>> {

@@ -38,9 +38,10 @@ impl Watcher {
 
     /// Looks for ever.
     pub(super) async fn run(mut self) {
+        let mut answered = true;
         loop {
             let settings = self.gate.settings();
-            if self.gate.breaker().is_serving() {
+            if answered && self.gate.breaker().is_serving() {
                 tokio::select! {
                     () = clock::sleep(settings.check_interval) => {}
                     () = self.gate.breaker().opened() => {}
@@ -48,18 +49,17 @@ impl Watcher {
             } else {
                 clock::sleep(settings.retry_interval).await;
             }
-            self.look().await;
+            answered = self.look().await;
         }
     }
 
-    /// Looks once.
-    pub(super) async fn look(&mut self) {
+    /// Looks once; false without an answer.
+    pub(super) async fn look(&mut self) -> bool {
         if self.gate.is_cluster() {
-            let _: Option<u64> = self.gate.probe(&self.command).await;
-            return;
+            return self.gate.probe::<u64>(&self.command).await.is_some();
         }
         let Some(told) = self.gate.probe::<String>(&self.command).await else {
-            return;
+            return false;
         };
         let run = told.lines().find_map(|line| line.strip_prefix("run_id:"));
         let run = run.map(|run| run.trim().to_owned());
@@ -69,5 +69,6 @@ impl Watcher {
             self.gate.lost();
         }
         self.run = run;
+        true
     }
 }

@@ -233,13 +233,15 @@ impl Actor {
         Ok(self.recent.iter().flatten().cloned().collect())
     }
 
-    /// From the cache if it reaches to the top of the log, else from the archive.
+    /// From the cache if it has all up to the top of the log, else from the archive. What the
+    /// cache could not be told, because it was away, leaves a hole.
     async fn read_recent(&self, top: u64) -> Result<VecDeque<Record>, BackendError> {
         let conversation = self.conversation();
         let cached = self.seat.recent.latest(&conversation, RECENT_MAX).await;
         if let Ok(Some(records)) = cached
             && records.len() == RECENT_MAX
             && records.last().is_some_and(|record| record.seq == top)
+            && records.is_sorted_by(|one, next| one.seq + 1 == next.seq)
         {
             return Ok(records.into());
         }

@@ -1,4 +1,4 @@
-//! Real servers for tests: Redis, ZooKeeper (one or three) and a server that speaks MongoDB's
+//! Real servers for tests: Redis (also a cluster or with a Sentinel), ZooKeeper (one or three) and a server that speaks MongoDB's
 //! wire protocol. Each runs as a child process on a free port with a folder of its own, and
 //! is gone with the test, also when the test's process is killed.
 //!
@@ -17,7 +17,7 @@ mod watch;
 mod zookeeper;
 
 pub use mongodb::MongoServer;
-pub use redis::RedisServer;
+pub use redis::{RedisCluster, RedisSentinel, RedisServer};
 pub use service::Service;
 pub use zookeeper::{Mode, ZooKeeper, ZooKeeperEnsemble};
 

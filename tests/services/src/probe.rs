@@ -58,7 +58,7 @@ pub(crate) async fn four_letters(port: u16, command: &str) -> Result<String, Str
 }
 
 /// Sends `request` and reads until `whole` or the end.
-async fn exchange(
+pub(crate) async fn exchange(
     port: u16,
     request: &[u8],
     whole: impl Fn(&[u8]) -> bool,

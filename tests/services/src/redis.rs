@@ -1,15 +1,25 @@
-//! Redis, with its data on disk.
+//! Redis, with its data on disk: alone, as a cluster, or with a replica and a Sentinel.
+
+mod cluster;
+mod sentinel;
+
+pub use cluster::RedisCluster;
+pub use sentinel::RedisSentinel;
 
 use std::ops::Deref;
+use std::time::Duration;
 
+use antiphon_core::clock;
 use tempfile::TempDir;
 
 use crate::installed;
 use crate::port::Port;
-use crate::probe::Probe;
+use crate::probe::{Probe, exchange};
 use crate::service::{Plan, Service, start};
 
 const NAME: &str = "Redis";
+const SAYS_DEADLINE: Duration = Duration::from_secs(60);
+const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
 
 /// A Redis server; the methods of [`Service`] are its own.
 #[derive(Debug)]
@@ -25,6 +35,30 @@ impl RedisServer {
     pub async fn start_with(arguments: &[&str]) -> Self {
         let mut services = start(|| vec![plan(arguments)]).await;
         Self(services.pop().expect("one was planned"))
+    }
+
+    /// The answer to one command, as it came.
+    async fn ask(&self, command: &str) -> String {
+        let end = b"+PONG\r\n";
+        let request = format!("{command}\r\nPING\r\n");
+        let whole = |answer: &[u8]| answer.ends_with(end);
+        let answer = exchange(self.port(), request.as_bytes(), whole).await;
+        let answer = answer.unwrap_or_else(|error| panic!("{NAME}: {command}: {error}"));
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+
+    /// Asks until the answer has all of `wanted`.
+    async fn says(&self, command: &str, wanted: &[&str]) {
+        let end = clock::now() + SAYS_DEADLINE;
+        loop {
+            self.check_alive();
+            let answer = self.ask(command).await;
+            if wanted.iter().all(|wanted| answer.contains(wanted)) {
+                return;
+            }
+            assert!(clock::now() < end, "{NAME}: {command} says {answer}");
+            clock::sleep(BETWEEN_LOOKS).await;
+        }
     }
 
     /// `redis://HOST:PORT/0`.

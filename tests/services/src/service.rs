@@ -148,6 +148,11 @@ impl Service {
         self.plan.ports[0].number()
     }
 
+    /// All its ports, the one for clients first.
+    pub fn ports(&self) -> Vec<u16> {
+        self.plan.ports.iter().map(Port::number).collect()
+    }
+
     /// Where clients connect: HOST:PORT.
     pub fn address(&self) -> String {
         format!("{}:{}", Ipv4Addr::LOCALHOST, self.port())

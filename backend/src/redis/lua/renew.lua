@@ -1,5 +1,7 @@
 -- ARGV: lease and life of the keys in ms, then nodes. For each 0 if it is dead, 1 if its lease
 -- went on, 2 if it had none and got a new one.
+-- A full Redis doesn't refuse a script that begins so.
+keep(ARGV[2])
 local told = {}
 for i = 3, #ARGV do
   local node = ARGV[i]

@@ -44,8 +44,7 @@ local function keep(ms)
   end
 end
 
-local function drop(session, entry)
-  redis.call('HDEL', SESSIONS, session)
+local function forget(session, entry)
   if not entry then
     return
   end
@@ -55,6 +54,11 @@ local function drop(session, entry)
       redis.call('HDEL', COUNTS, entry.user)
     end
   end
+end
+
+local function drop(session, entry)
+  redis.call('HDEL', SESSIONS, session)
+  forget(session, entry)
 end
 
 -- Removes some sessions of a node whose lease has ended; 1 if there is more to remove.
