@@ -286,7 +286,7 @@ mod tests {
         assert_eq!(dispatcher.actions(), actions);
         assert_eq!(
             dispatcher.interceptors(),
-            ["authentication", "rate_limit", "moderation"]
+            ["metering", "authentication", "rate_limit", "moderation"]
         );
     }
 }
