@@ -42,6 +42,9 @@ use word_ranking::RedisWordRanking;
 pub struct RedisSettings {
     /// Every key begins with it, so that several clusters can share a Redis.
     pub prefix: String,
+    /// Who may have signed the servers' certificates under TLS, in PEM; `None` is whom the system
+    /// trusts.
+    pub ca_certificates: Option<Vec<u8>>,
     /// Longest wait for the answer to one command.
     pub call_timeout: Duration,
     /// Longest wait for a connection and its handshake.
@@ -64,6 +67,7 @@ impl Default for RedisSettings {
     fn default() -> Self {
         Self {
             prefix: "antiphon".to_owned(),
+            ca_certificates: None,
             // Three of them are under a second: so long a hanging Redis is waited for.
             call_timeout: Duration::from_millis(300),
             connect_timeout: Duration::from_secs(1),
@@ -96,7 +100,7 @@ impl std::fmt::Debug for RedisCache {
 impl RedisCache {
     /// Connects to `redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE]`,
     /// `redis-sentinel://[USER:PASSWORD@]HOST[:PORT],…/MASTER[/DATABASE]` or
-    /// `redis-cluster://[USER:PASSWORD@]HOST[:PORT],…`.
+    /// `redis-cluster://[USER:PASSWORD@]HOST[:PORT],…`; with `rediss` for `redis`, over TLS.
     ///
     /// A Redis that isn't there is no error: [`RedisCache::health`] tells it, and the tasks in
     /// `scope` go on trying. This waits for the first answer at most `connect_timeout`.

@@ -2,7 +2,9 @@
 
 use redis::cluster::{ClusterClient, ClusterClientBuilder};
 use redis::sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType};
-use redis::{Client, ConnectionInfo, IntoConnectionInfo as _, ProtocolVersion};
+use redis::{
+    Client, ConnectionInfo, IntoConnectionInfo as _, ProtocolVersion, TlsCertificates, TlsMode,
+};
 
 use super::RedisSettings;
 
@@ -15,11 +17,11 @@ const CLUSTER_RETRIES: u32 = 3;
 #[derive(Debug, thiserror::Error)]
 pub enum UrlError {
     /// Another scheme than ours.
-    #[error("the cache URL begins with redis://, redis-sentinel:// or redis-cluster://")]
+    #[error(
+        "the cache URL begins with redis://, redis-sentinel:// or redis-cluster://, or with \
+         rediss for TLS"
+    )]
     Scheme,
-    /// `rediss://`.
-    #[error("this build has no TLS for Redis; use redis:// through a tunnel or a private network")]
-    Tls,
     /// No name of a master behind the addresses of Sentinels.
     #[error("a redis-sentinel:// URL names its master: redis-sentinel://HOST:PORT,HOST:PORT/NAME")]
     Master,
@@ -44,6 +46,28 @@ pub(super) enum Target {
     Cluster(Box<ClusterClient>),
 }
 
+/// How the connection is protected.
+struct Tls(Option<TlsCertificates>);
+
+impl Tls {
+    fn new(is_on: bool, settings: &RedisSettings) -> Self {
+        let certificates = is_on.then(|| {
+            // Which one is used must not depend on what else is built in. It is no error if
+            // somebody else was first.
+            let _ = rustls::crypto::ring::default_provider().install_default();
+            TlsCertificates {
+                client_tls: None,
+                root_cert: settings.ca_certificates.clone(),
+            }
+        });
+        Self(certificates)
+    }
+
+    fn scheme(&self) -> &'static str {
+        if self.0.is_some() { "rediss" } else { "redis" }
+    }
+}
+
 /// The parts of `SCHEME://[USERINFO@]HOSTS[/PATH][?QUERY]`.
 struct Parts<'u> {
     user: &'u str,
@@ -53,14 +77,22 @@ struct Parts<'u> {
 
 pub(super) fn parse(url: &str, settings: &RedisSettings) -> Result<Target, UrlError> {
     let (scheme, rest) = url.split_once("://").ok_or(UrlError::Scheme)?;
-    match scheme {
-        "redis" => {
+    let (kind, is_tls) = match scheme.strip_prefix("rediss") {
+        Some(kind) => (kind, true),
+        None => (scheme.strip_prefix("redis").ok_or(UrlError::Scheme)?, false),
+    };
+    let tls = Tls::new(is_tls, settings);
+    match kind {
+        "" => {
             let info = resp3(url.into_connection_info()?, url);
-            Ok(Target::Single(Box::new(Client::open(info)?)))
+            let client = match tls.0 {
+                Some(certificates) => Client::build_with_tls(info, certificates)?,
+                None => Client::open(info)?,
+            };
+            Ok(Target::Single(Box::new(client)))
         }
-        "redis-sentinel" => sentinel(&split(rest)),
-        "redis-cluster" => cluster(&split(rest), settings),
-        "rediss" | "rediss-sentinel" | "rediss-cluster" => Err(UrlError::Tls),
+        "-sentinel" => sentinel(&split(rest), tls),
+        "-cluster" => cluster(&split(rest), tls, settings),
         _ => Err(UrlError::Scheme),
     }
 }
@@ -86,7 +118,13 @@ fn split(rest: &str) -> Parts<'_> {
 }
 
 /// One address of several, as a URL of its own.
-fn node(user: &str, host: &str, port: u16, database: &str) -> Result<ConnectionInfo, UrlError> {
+fn node(
+    tls: &Tls,
+    user: &str,
+    host: &str,
+    port: u16,
+    database: &str,
+) -> Result<ConnectionInfo, UrlError> {
     if host.is_empty() {
         return Err(UrlError::Malformed("an address is empty".to_owned()));
     }
@@ -99,21 +137,22 @@ fn node(user: &str, host: &str, port: u16, database: &str) -> Result<ConnectionI
         format!(":{port}")
     };
     let at = if user.is_empty() { "" } else { "@" };
-    let url = format!("redis://{user}{at}{host}{port}/{database}");
+    let scheme = tls.scheme();
+    let url = format!("{scheme}://{user}{at}{host}{port}/{database}");
     Ok(resp3(url.into_connection_info()?, ""))
 }
 
-fn sentinel(parts: &Parts<'_>) -> Result<Target, UrlError> {
+fn sentinel(parts: &Parts<'_>, tls: Tls) -> Result<Target, UrlError> {
     let (master, database) = parts.path.split_once('/').unwrap_or((parts.path, ""));
     if master.is_empty() {
         return Err(UrlError::Master);
     }
     let mut sentinels = Vec::new();
     for host in &parts.hosts {
-        sentinels.push(node("", host, SENTINEL_PORT, "")?.addr().clone());
+        sentinels.push(node(&tls, "", host, SENTINEL_PORT, "")?.addr().clone());
     }
     // User, password and database are the master's.
-    let redis = node(parts.user, "localhost", REDIS_PORT, database)?;
+    let redis = node(&tls, parts.user, "localhost", REDIS_PORT, database)?;
     let redis = redis.redis_settings();
     let mut builder = SentinelClientBuilder::new(sentinels, master, SentinelServerType::Master)?
         .set_client_to_redis_db(redis.db())
@@ -124,24 +163,34 @@ fn sentinel(parts: &Parts<'_>) -> Result<Target, UrlError> {
     if let Some(password) = redis.password() {
         builder = builder.set_client_to_redis_password(password);
     }
+    if let Some(certificates) = tls.0 {
+        // One setting for the Sentinels and the servers.
+        builder = builder
+            .set_client_to_redis_tls_mode(TlsMode::Secure)
+            .set_client_to_sentinel_tls_mode(TlsMode::Secure)
+            .set_client_to_redis_certificates(certificates.clone())
+            .set_client_to_sentinel_certificates(certificates);
+    }
     Ok(Target::Sentinel(Box::new(builder.build()?)))
 }
 
-fn cluster(parts: &Parts<'_>, settings: &RedisSettings) -> Result<Target, UrlError> {
+fn cluster(parts: &Parts<'_>, tls: Tls, settings: &RedisSettings) -> Result<Target, UrlError> {
     if !parts.path.is_empty() {
         return Err(UrlError::Path);
     }
     let mut nodes = Vec::new();
     for host in &parts.hosts {
-        nodes.push(node(parts.user, host, REDIS_PORT, "")?);
+        nodes.push(node(&tls, parts.user, host, REDIS_PORT, "")?);
     }
-    let client = ClusterClientBuilder::new(nodes)
+    let mut builder = ClusterClientBuilder::new(nodes)
         .use_protocol(ProtocolVersion::RESP3)
         .connection_timeout(settings.connect_timeout)
         .response_timeout(settings.connect_timeout)
-        .retries(CLUSTER_RETRIES)
-        .build()?;
-    Ok(Target::Cluster(Box::new(client)))
+        .retries(CLUSTER_RETRIES);
+    if let Some(certificates) = tls.0 {
+        builder = builder.certs(certificates);
+    }
+    Ok(Target::Cluster(Box::new(builder.build()?)))
 }
 
 #[cfg(test)]
@@ -163,6 +212,7 @@ mod tests {
             "redis://localhost",
             "redis://127.0.0.1:6379/1",
             "redis://user:pass%40word@[::1]:6379/2?protocol=resp2",
+            "rediss://user:pass@cache.example:6380/1",
         ] {
             assert_eq!(kind(url), Ok("single"), "{url}");
         }
@@ -170,12 +220,14 @@ mod tests {
             "redis-sentinel://a/mymaster",
             "redis-sentinel://a:1,b:2,[::1]:3/mymaster/4",
             "redis-sentinel://user:pass@a,[::1]/mymaster",
+            "rediss-sentinel://a/mymaster",
         ] {
             assert_eq!(kind(url), Ok("sentinel"), "{url}");
         }
         for url in [
             "redis-cluster://a",
             "redis-cluster://:pass@a:1,b:2,[::1]:3/",
+            "rediss-cluster://a",
         ] {
             assert_eq!(kind(url), Ok("cluster"), "{url}");
         }
@@ -186,7 +238,8 @@ mod tests {
         for (url, said) in [
             ("http://secret@h", "begins with redis://"),
             ("nothing", "begins with redis://"),
-            ("rediss://:secret@h", "no TLS"),
+            ("rediss-other://:secret@h", "begins with redis://"),
+            ("valkey://:secret@h", "begins with redis://"),
             ("redis://:secret@h/notanumber", "can't be read"),
             ("redis://:secret@h:99999", "can't be read"),
             ("redis-sentinel://:secret@a,b", "names its master"),

@@ -1,7 +1,8 @@
-//! Redis, with its data on disk: alone, as a cluster, or with a replica and a Sentinel.
+//! Redis, with its data on disk: alone, with TLS, as a cluster, or with a replica and a Sentinel.
 
 mod cluster;
 mod sentinel;
+mod tls;
 
 pub use cluster::RedisCluster;
 pub use sentinel::RedisSentinel;

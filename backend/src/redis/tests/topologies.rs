@@ -1,4 +1,4 @@
-//! A Redis Cluster, and a master that a Sentinel replaces.
+//! A Redis Cluster, a master that a Sentinel replaces, and TLS.
 
 use antiphon_core::conformance;
 use antiphon_test_services::{RedisCluster, RedisSentinel};
@@ -89,4 +89,23 @@ async fn a_sentinels_new_master_is_found() {
     .await;
     let role: Vec<redis::Value> = command(replica, &["ROLE"]).await;
     assert_eq!(role[0], redis::Value::BulkString(b"master".to_vec()));
+}
+
+/// By a certificate that we were told to trust, and not by another.
+#[tokio::test]
+async fn tls_checks_who_answers() {
+    let server = RedisServer::start_tls().await;
+    let settings = RedisSettings {
+        ca_certificates: Some(server.certificate()),
+        ..brisk()
+    };
+    let client = connect(&server.tls_url(), settings).await;
+    for (call, error) in every_call(&client).await {
+        assert_eq!(error, None, "{call}");
+    }
+    let stranger = connect(&server.tls_url(), brisk()).await;
+    let health = stranger.health();
+    assert!(!health.serving, "the system does not know the certificate");
+    let error = health.last_error.unwrap();
+    assert!(error.to_lowercase().contains("certificate"), "{error}");
 }
