@@ -3,6 +3,7 @@
 mod concerns;
 mod contracts;
 mod cost;
+mod damage;
 mod indexes;
 mod lost_reply;
 mod outage;

@@ -210,6 +210,45 @@ async fn a_server_on_its_own_and_a_newer_database_are_refused() {
         matches!(refused, Err(ConnectError::TooNew { found: 2 })),
         "{refused:?}"
     );
+    databases.server.kill();
+    let away = MongoStore::connect(&url, MongoSettings::default()).await;
+    assert!(
+        matches!(away, Err(ConnectError::Unreachable(_))),
+        "{away:?}"
+    );
     let nowhere = MongoStore::connect("mongodb://[::1", MongoSettings::default()).await;
     assert!(matches!(nowhere, Err(ConnectError::Url(_))), "{nowhere:?}");
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_told_from_a_database_that_is_away() {
+    let server = antiphon_test_services::MongoServer::start_with(&["--auth"]).await;
+    let admin = database(&server.url("admin")).await;
+    let user = doc! {
+        "createUser": "antiphon",
+        "pwd": "right",
+        "roles": [{ "role": "root", "db": "admin" }],
+    };
+    admin.run_command(user).await.unwrap();
+    let url = |password: &str| {
+        let address = server.address();
+        format!("mongodb://antiphon:{password}@{address}/antiphon?authSource=admin")
+    };
+    let store = connect(&url("right")).await;
+    store.health().await.unwrap();
+    let outcome = store.archive().append(vec![chat(&room("hall"), 1)]).await;
+    assert_eq!(outcome.unwrap(), [AppendOutcome::Stored]);
+    let refused = MongoStore::connect(&url("wrong"), MongoSettings::default()).await;
+    assert!(
+        matches!(refused, Err(ConnectError::Login(_))),
+        "{refused:?}"
+    );
+    let stranger = MongoStore::connect(&server.url("antiphon"), MongoSettings::default()).await;
+    assert!(stranger.is_err());
+    // What is told never has the password.
+    let mut told = format!("{refused:?}");
+    if let Err(error) = &refused {
+        told += &antiphon_core::error_chain::ErrorChain(error).to_string();
+    }
+    assert!(!told.contains("wrong"), "{told}");
 }
