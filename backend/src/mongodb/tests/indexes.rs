@@ -161,8 +161,8 @@ async fn an_index_over_other_keys_or_a_part_or_with_a_collation_is_refused() {
 async fn duplicates_are_refused_by_collection_and_index() {
     let databases = Databases::start().await;
     for index in uniques() {
-        let database = database(&databases.url()).await;
-        let url = databases.server.url(database.name());
+        let url = databases.url();
+        let database = database(&url).await;
         let collection: Collection<Document> = database.collection(index.collection);
         // Of equal keys in this index, and of others in the other unique ones.
         let others = uniques().filter(|other| other.collection == index.collection);
@@ -197,7 +197,7 @@ async fn a_server_on_its_own_and_a_newer_database_are_refused() {
         matches!(refused, Err(ConnectError::Standalone)),
         "{refused:?}"
     );
-    let databases = Databases::start().await;
+    let databases = Databases::of_own_server().await;
     let url = databases.url();
     let store = connect(&url).await;
     let outcome = store.archive().append(vec![chat(&room("hall"), 1)]).await;
@@ -210,7 +210,7 @@ async fn a_server_on_its_own_and_a_newer_database_are_refused() {
         matches!(refused, Err(ConnectError::TooNew { found: 2 })),
         "{refused:?}"
     );
-    databases.server.kill();
+    databases.server().kill();
     let away = MongoStore::connect(&url, MongoSettings::default()).await;
     assert!(
         matches!(away, Err(ConnectError::Unreachable(_))),
