@@ -99,12 +99,12 @@ pub(super) async fn open_with(
     options: ClientOptions,
     settings: MongoSettings,
 ) -> Result<Opened, ConnectError> {
-    let opening = Box::pin(open_unbounded(options, settings));
+    let opening = Box::pin(make_ready(options, settings));
     let opened = clock::timeout(OPEN_DEADLINE, opening).await;
     opened.map_err(|_| ConnectError::TooSlow)?
 }
 
-async fn open_unbounded(
+async fn make_ready(
     mut options: ClientOptions,
     settings: MongoSettings,
 ) -> Result<Opened, ConnectError> {
