@@ -9,6 +9,7 @@
 //!
 //! Names and texts go into a filter as values only. Nothing that a client sends is ever a
 //! field's name, an operator, or part of an aggregation's expression.
+//! See `docs/adr/004-mongodb-documents.md`.
 
 mod failure;
 mod gate;

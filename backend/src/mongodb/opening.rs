@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use antiphon_core::{clock, random};
 use mongodb::bson::{Document, doc};
-use mongodb::error::Error;
+use mongodb::error::{Error, ErrorKind};
 use mongodb::options::{
     Acknowledgment, ClientOptions, ReadConcern, ReturnDocument, SelectionCriteria, WriteConcern,
 };
@@ -54,6 +54,9 @@ pub enum ConnectError {
     /// The server.
     #[error("the database can't be reached")]
     Unreachable(#[source] Error),
+    /// The URL's user and password.
+    #[error("the database refuses the user or the password of the store's URL")]
+    Login(#[source] Error),
     /// No answer.
     #[error("the start did not end within {} seconds", OPEN_DEADLINE.as_secs())]
     TooSlow,
@@ -96,12 +99,12 @@ pub(super) async fn open_with(
     options: ClientOptions,
     settings: MongoSettings,
 ) -> Result<Opened, ConnectError> {
-    let opening = Box::pin(open_unbounded(options, settings));
+    let opening = Box::pin(make_ready(options, settings));
     let opened = clock::timeout(OPEN_DEADLINE, opening).await;
     opened.map_err(|_| ConnectError::TooSlow)?
 }
 
-async fn open_unbounded(
+async fn make_ready(
     mut options: ClientOptions,
     settings: MongoSettings,
 ) -> Result<Opened, ConnectError> {
@@ -111,7 +114,7 @@ async fn open_unbounded(
     let client = Client::with_options(options).map_err(ConnectError::Url)?;
     let database = client.database(&name);
     let hello = database.run_command(doc! { "hello": 1 }).await;
-    let hello = hello.map_err(ConnectError::Unreachable)?;
+    let hello = hello.map_err(unreachable)?;
     let is_router = hello.get_str("msg").is_ok_and(|msg| msg == "isdbgrid");
     if !is_router && !hello.contains_key("setName") {
         return Err(ConnectError::Standalone);
@@ -124,6 +127,14 @@ async fn open_unbounded(
         generation: meta.generation.unsigned_abs(),
         database,
     })
+}
+
+fn unreachable(error: Error) -> ConnectError {
+    if matches!(error.kind.as_ref(), ErrorKind::Authentication { .. }) {
+        ConnectError::Login(error)
+    } else {
+        ConnectError::Unreachable(error)
+    }
 }
 
 /// Sets what the promises need, whatever the URL says: majority-journaled writes, reads of

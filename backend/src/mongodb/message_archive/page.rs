@@ -84,7 +84,9 @@ async fn read_page(store: &Store, key: &str, page: SeqRange) -> Result<Vec<Messa
         let to = page.to.min(from.saturating_add(PAGE_RECORDS_MAX - 1));
         let finding = store.messages.find(closed(key, from, to));
         let finding = finding.sort(doc! { "seq": 1 });
-        let window = finding.projection(doc! { "words": 0 }).await?;
+        let finding = finding.projection(doc! { "words": 0 });
+        // All in the first answer: what is left of a cursor is gone with its server.
+        let window = finding.batch_size(PAGE_RECORDS_MAX as u32 + 1).await?;
         let before = found.len() as u64;
         found.extend(window.try_collect::<Vec<_>>().await?);
         if found.len() as u64 - before < to - from + 1 {

@@ -1,5 +1,6 @@
 //! Writes to a room, each a transaction.
 
+use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use antiphon_core::backoff::Backoff;
@@ -52,7 +53,14 @@ impl Decision {
         members: Vec<MemberRecord>,
         epoch: u64,
     ) -> Result<Self, Failure> {
-        let counted = members.iter().filter(|member| member.standing.is_member());
+        // Of two rows of one user the later replaces the earlier.
+        let members: BTreeMap<UserName, MemberRecord> = members
+            .into_iter()
+            .map(|member| (member.user.clone(), member))
+            .collect();
+        let counted = members
+            .values()
+            .filter(|member| member.standing.is_member());
         let room = Room {
             id: ObjectId::new(),
             skeleton: room.name.skeleton(),
@@ -69,7 +77,7 @@ impl Decision {
             row.room.clone_from(&room.name);
             Ok::<_, Failure>(row)
         };
-        let members = members.iter().map(row).collect::<Result<_, _>>()?;
+        let members = members.values().map(row).collect::<Result<_, _>>()?;
         Ok(Self::Create { room, members })
     }
 

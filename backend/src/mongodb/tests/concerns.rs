@@ -18,7 +18,9 @@ use super::{Databases, connect, fill, name, room};
 /// A store and the commands that it sends.
 async fn noted(url: &str) -> (MongoStore, Arc<Mutex<Vec<Document>>>) {
     // The URL asks for less, which is overridden.
-    let url = format!("{url}?w=0&journal=false&readConcernLevel=local&readPreference=nearest");
+    let joint = if url.ends_with('?') { "" } else { "&" };
+    let less = "w=0&journal=false&readConcernLevel=local&readPreference=nearest";
+    let url = format!("{url}{joint}{less}");
     let mut options = ClientOptions::parse(url).await.unwrap();
     let commands = Arc::new(Mutex::new(Vec::new()));
     let noted = Arc::clone(&commands);

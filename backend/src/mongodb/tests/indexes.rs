@@ -161,8 +161,8 @@ async fn an_index_over_other_keys_or_a_part_or_with_a_collation_is_refused() {
 async fn duplicates_are_refused_by_collection_and_index() {
     let databases = Databases::start().await;
     for index in uniques() {
-        let database = database(&databases.url()).await;
-        let url = databases.server.url(database.name());
+        let url = databases.url();
+        let database = database(&url).await;
         let collection: Collection<Document> = database.collection(index.collection);
         // Of equal keys in this index, and of others in the other unique ones.
         let others = uniques().filter(|other| other.collection == index.collection);
@@ -197,7 +197,7 @@ async fn a_server_on_its_own_and_a_newer_database_are_refused() {
         matches!(refused, Err(ConnectError::Standalone)),
         "{refused:?}"
     );
-    let databases = Databases::start().await;
+    let databases = Databases::of_own_server().await;
     let url = databases.url();
     let store = connect(&url).await;
     let outcome = store.archive().append(vec![chat(&room("hall"), 1)]).await;
@@ -210,6 +210,45 @@ async fn a_server_on_its_own_and_a_newer_database_are_refused() {
         matches!(refused, Err(ConnectError::TooNew { found: 2 })),
         "{refused:?}"
     );
+    databases.server().kill();
+    let away = MongoStore::connect(&url, MongoSettings::default()).await;
+    assert!(
+        matches!(away, Err(ConnectError::Unreachable(_))),
+        "{away:?}"
+    );
     let nowhere = MongoStore::connect("mongodb://[::1", MongoSettings::default()).await;
     assert!(matches!(nowhere, Err(ConnectError::Url(_))), "{nowhere:?}");
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_told_from_a_database_that_is_away() {
+    let server = antiphon_test_services::MongoServer::start_with(&["--auth"]).await;
+    let admin = database(&server.url("admin")).await;
+    let user = doc! {
+        "createUser": "antiphon",
+        "pwd": "right",
+        "roles": [{ "role": "root", "db": "admin" }],
+    };
+    admin.run_command(user).await.unwrap();
+    let url = |password: &str| {
+        let address = server.address();
+        format!("mongodb://antiphon:{password}@{address}/antiphon?authSource=admin")
+    };
+    let store = connect(&url("right")).await;
+    store.health().await.unwrap();
+    let outcome = store.archive().append(vec![chat(&room("hall"), 1)]).await;
+    assert_eq!(outcome.unwrap(), [AppendOutcome::Stored]);
+    let refused = MongoStore::connect(&url("wrong"), MongoSettings::default()).await;
+    assert!(
+        matches!(refused, Err(ConnectError::Login(_))),
+        "{refused:?}"
+    );
+    let stranger = MongoStore::connect(&server.url("antiphon"), MongoSettings::default()).await;
+    assert!(stranger.is_err());
+    // What is told never has the password.
+    let mut told = format!("{refused:?}");
+    if let Err(error) = &refused {
+        told += &antiphon_core::error_chain::ErrorChain(error).to_string();
+    }
+    assert!(!told.contains("wrong"), "{told}");
 }

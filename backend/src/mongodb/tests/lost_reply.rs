@@ -123,17 +123,17 @@ async fn over_a_lost_reply<T>(
     proxy.lose_reply_to(word);
     let lose = async {
         proxy.swallowed().await;
-        databases.server.restart().await;
+        databases.server().restart().await;
         proxy.cut();
     };
     tokio::join!(call, lose).0
 }
 
 async fn behind_a_proxy() -> (Databases, Proxy, MongoStore) {
-    let databases = Databases::start().await;
+    let databases = Databases::of_own_server().await;
     // Makes the indexes.
-    connect(&databases.server.url("antiphon")).await;
-    let proxy = Proxy::start("antiphon", databases.server.address()).await;
+    connect(&databases.server().url("antiphon")).await;
+    let proxy = Proxy::start("antiphon", databases.server().address()).await;
     let store = connect(&proxy.url).await;
     (databases, proxy, store)
 }

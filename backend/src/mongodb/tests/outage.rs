@@ -84,11 +84,11 @@ async fn recovered(archive: &dyn MessageArchive, conversation: &ConversationId) 
 /// Pitfall 87: an outage is an error of the calls, in time.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_is_away_ends_calls_in_time_and_then_at_once() {
-    let databases = Databases::start().await;
+    let databases = Databases::of_own_server().await;
     let store = connect(&databases.url()).await;
     let hall = room("hall");
     fill(&*store.archive(), &hall, 1..=3).await;
-    databases.server.kill();
+    databases.server().kill();
     let limit = SERVER_SELECTION_TIMEOUT + PING_DEADLINE + SLACK;
     for (kind, took) in call_all(&store).await {
         assert!(
@@ -114,7 +114,7 @@ async fn a_database_that_is_away_ends_calls_in_time_and_then_at_once() {
         store.health().await.unwrap_err().kind,
         BackendErrorKind::Unavailable
     );
-    databases.server.restart().await;
+    databases.server().restart().await;
     let took = recovered(&*store.archive(), &hall).await;
     assert!(took < RECOVERED_WITHIN, "{took:?}");
     store.health().await.unwrap();
@@ -124,12 +124,12 @@ async fn a_database_that_is_away_ends_calls_in_time_and_then_at_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_paused_database_leaves_writes_unknown_and_then_refuses() {
-    let databases = Databases::start().await;
+    let databases = Databases::of_own_server().await;
     let store = connect(&databases.url()).await;
     let hall = room("hall");
     let archive = store.archive();
     fill(&*archive, &hall, 1..=3).await;
-    databases.server.pause();
+    databases.server().pause();
     let (result, took) = timed(archive.append(vec![chat(&hall, 4)])).await;
     assert_eq!(
         result.unwrap_err(),
@@ -146,7 +146,7 @@ async fn a_paused_database_leaves_writes_unknown_and_then_refuses() {
     let (result, took) = timed(store.health()).await;
     assert_eq!(result.unwrap_err(), BackendErrorKind::Unavailable);
     assert!(took < PING_DEADLINE + SLACK, "{took:?}");
-    databases.server.resume();
+    databases.server().resume();
     let took = recovered(&*archive, &hall).await;
     assert!(took < RECOVERED_WITHIN, "{took:?}");
     // The retry by client id tells which of the two it was; it is there once, either way.
@@ -231,7 +231,7 @@ async fn write_under_fire(
 /// killed again and again.
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_acked_is_lost_or_doubled_when_the_database_is_killed() {
-    let databases = Databases::start().await;
+    let databases = Databases::of_own_server().await;
     let url = databases.url();
     let stores = [connect(&url).await, connect(&url).await];
     let told = Arc::new(Told::default());
@@ -246,7 +246,7 @@ async fn nothing_acked_is_lost_or_doubled_when_the_database_is_killed() {
         .collect();
     for kill in 1..=KILLS {
         wait_for_acks(&told, kill * ACKED_BETWEEN_KILLS).await;
-        databases.server.restart().await;
+        databases.server().restart().await;
     }
     wait_for_acks(&told, (KILLS + 1) * ACKED_BETWEEN_KILLS).await;
     told.stop.store(true, Ordering::Relaxed);
@@ -300,7 +300,7 @@ async fn wait_for_acks(told: &Told, wanted: u64) {
 /// and the count of members is the number of rows.
 #[tokio::test(flavor = "multi_thread")]
 async fn members_and_their_count_stay_together_when_the_database_is_killed() {
-    let databases = Databases::start().await;
+    let databases = Databases::of_own_server().await;
     let store = connect(&databases.url()).await;
     let rooms = store.rooms();
     let hall = RoomName::parse("hall").unwrap();
@@ -326,7 +326,7 @@ async fn members_and_their_count_stay_together_when_the_database_is_killed() {
             while rooms.member_count(&hall).await.unwrap_or(0) < certain + 5 {
                 clock::sleep(Duration::from_millis(1)).await;
             }
-            databases.server.restart().await;
+            databases.server().restart().await;
         };
         let (results, ()) = tokio::join!(futures_util::future::join_all(joins), kill);
         for result in results {
