@@ -20,7 +20,6 @@ const SESSION: Duration = Duration::from_secs(3);
 const AWAY: Duration = Duration::from_secs(15);
 
 async fn coordinator(url: &str) -> Arc<dyn Coordinator> {
-    let _ = tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).with_writer(std::io::stderr).try_init();
     let settings = ZooKeeperSettings {
         session_timeout: SESSION,
         ..ZooKeeperSettings::default()
