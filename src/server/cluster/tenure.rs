@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use antiphon_core::clock::{self, Instant};
 use antiphon_core::contract::{ClusterView, Contact};
-use antiphon_protocol::NodeId;
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 
@@ -26,6 +25,8 @@ pub(super) struct Tenure {
     contact: watch::Receiver<Contact>,
     suspended_max: Duration,
     suspended: bool,
+    /// The servers that were members or linked when the service was last heard, or since.
+    known: BTreeSet<String>,
     isolated_since: Option<Instant>,
     is_over: bool,
     regressed: Option<u64>,
@@ -37,6 +38,7 @@ impl Tenure {
             contact,
             suspended_max,
             suspended: false,
+            known: BTreeSet::new(),
             isolated_since: None,
             is_over: false,
             regressed: None,
@@ -56,6 +58,13 @@ impl Tenure {
     /// Whether the elected one may lead.
     pub(super) fn goes_on(&mut self, leader: Option<&Leader>, view: &ClusterView) -> bool {
         let contact = *self.contact.borrow_and_update();
+        let linked = leader.map(Leader::linked).unwrap_or_default();
+        let linked: BTreeSet<String> = linked.into_iter().map(|node| node.name).collect();
+        if contact == Contact::Connected {
+            self.known.clear();
+        }
+        self.known.extend(view.members.keys().cloned());
+        self.known.extend(linked.iter().cloned());
         let since = match contact {
             Contact::Connected => {
                 if std::mem::take(&mut self.suspended) {
@@ -70,8 +79,7 @@ impl Tenure {
         if !std::mem::replace(&mut self.suspended, true) {
             warn!("the coordination service can't be heard, leading on");
         }
-        let linked = leader.map(Leader::linked).unwrap_or_default();
-        let isolated = if has_majority(&linked, view) {
+        let isolated = if has_majority(&linked, &self.known) {
             self.isolated_since = None;
             Duration::ZERO
         } else {
@@ -113,53 +121,51 @@ impl Tenure {
     }
 }
 
-/// Whether more than half of the servers of the view are linked.
-fn has_majority(linked: &BTreeSet<NodeId>, view: &ClusterView) -> bool {
-    let members = view.members.values();
-    let present = members.filter(|member| linked.contains(&member.id)).count();
-    present * 2 > view.members.len()
+/// Whether more than half of the servers are linked.
+fn has_majority(linked: &BTreeSet<String>, known: &BTreeSet<String>) -> bool {
+    linked.intersection(known).count() * 2 > known.len()
 }
 
 #[cfg(test)]
 mod tests {
     use antiphon_core::contract::{Member, NodeRecord};
+    use antiphon_protocol::NodeId;
 
     use super::*;
 
-    fn node(name: &str, incarnation: u64) -> NodeId {
-        NodeId {
-            name: name.to_owned(),
-            incarnation,
-        }
+    fn names(names: &[&str]) -> BTreeSet<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
     }
 
-    fn view(names: &[&str]) -> ClusterView {
-        let member = |name: &&str| Member {
-            id: node(name, 1),
-            record: NodeRecord {
-                name: (*name).to_owned(),
+    fn view(members: &[&str]) -> ClusterView {
+        let member = |name: String| {
+            let (id, incarnation) = (name.clone(), 1);
+            let record = NodeRecord {
+                name: name.clone(),
                 cluster_addr: String::new(),
                 client_host: String::new(),
                 client_port: 0,
-            },
+            };
+            let id = NodeId {
+                name: id,
+                incarnation,
+            };
+            (name, Member { id, record })
         };
-        let members = names.iter().map(|name| ((*name).to_owned(), member(name)));
         ClusterView {
-            members: members.collect(),
+            members: names(members).into_iter().map(member).collect(),
             leader: None,
         }
     }
 
     #[test]
-    fn a_majority_is_more_than_half_of_the_servers_as_they_were() {
-        let linked = BTreeSet::from([node("a", 1), node("b", 1), node("x", 1)]);
-        assert!(has_majority(&linked, &view(&["a"])));
-        assert!(has_majority(&linked, &view(&["a", "b"])));
-        assert!(has_majority(&linked, &view(&["a", "b", "c"])));
-        assert!(!has_majority(&linked, &view(&["a", "b", "c", "d"])));
-        assert!(!has_majority(&linked, &view(&["a", "c"])));
-        let restarted = BTreeSet::from([node("a", 1), node("b", 2)]);
-        assert!(!has_majority(&restarted, &view(&["a", "b"])));
+    fn a_majority_is_more_than_half_of_those_known() {
+        let linked = names(&["a", "b"]);
+        assert!(has_majority(&linked, &names(&["a"])));
+        assert!(has_majority(&linked, &names(&["a", "b"])));
+        assert!(has_majority(&linked, &names(&["a", "b", "c"])));
+        assert!(!has_majority(&linked, &names(&["a", "b", "c", "d"])));
+        assert!(!has_majority(&linked, &names(&["a", "c"])));
     }
 
     #[tokio::test(start_paused = true)]
