@@ -180,7 +180,7 @@ fn store_may_come(error: &mongodb::ConnectError) -> bool {
     use mongodb::ConnectError as E;
     match error {
         E::Unreachable(_) | E::TooSlow | E::Meta(_) => true,
-        E::Url(_) | E::Standalone | E::Index(_) | E::TooNew { .. } => false,
+        E::Url(_) | E::Login(_) | E::Standalone | E::Index(_) | E::TooNew { .. } => false,
     }
 }
 
