@@ -16,6 +16,7 @@ mod message;
 mod node;
 mod paced;
 mod peer;
+mod predecessor;
 mod recorder;
 mod room;
 mod router;

@@ -19,7 +19,7 @@ use antiphon_core::task::{self, TaskKind};
 use antiphon_protocol::client::{Hello, HelloReply};
 use antiphon_protocol::close_code::{AfterClose, after_close};
 use antiphon_protocol::gateway::ServerEntry;
-use antiphon_protocol::limits::{FRAME_BYTES_MAX, SUBPROTOCOL, VERSIONS};
+use antiphon_protocol::limits::{CLIENT_CHARS_MAX, FRAME_BYTES_MAX, SUBPROTOCOL, VERSIONS};
 use antiphon_protocol::message::ServerEvent;
 use antiphon_protocol::{ClientCommand, Command, ErrorBody, RequestId, ServerFrame, codec};
 use futures_util::Stream;
@@ -35,6 +35,9 @@ use crate::limits::{
     CONNECT_TIMEOUT, DEAD_PEER, DEAD_PEER_GRACE, DEAD_PEER_MAX, EVENTS_MAX, OUTGOING_MAX,
     REQUEST_TIMEOUT, SERVER_MESSAGE_BYTES_MAX, SOCKET_BUFFER_BYTES, WRITE_BUFFER_BYTES_MAX,
 };
+
+/// What a client calls itself in `hello` if nobody gave it a name.
+pub const CLIENT_NAME: &str = concat!("antiphon-client/", env!("CARGO_PKG_VERSION"));
 
 /// Why a connection could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -261,10 +264,15 @@ impl Connection {
 
     /// Says `hello` and learns the limits and how often the server pings.
     pub async fn hello(&self) -> Result<HelloReply, RequestError> {
-        let client = format!("antiphon-client/{}", env!("CARGO_PKG_VERSION"));
+        self.hello_as(CLIENT_NAME).await
+    }
+
+    /// As [`Connection::hello`], under a name for the server's log, of which the first
+    /// [`CLIENT_CHARS_MAX`] characters count.
+    pub async fn hello_as(&self, client: &str) -> Result<HelloReply, RequestError> {
         let hello = Hello {
             versions: Some(VERSIONS.to_vec()),
-            client: Some(client),
+            client: Some(client.chars().take(CLIENT_CHARS_MAX).collect()),
         };
         let reply = self.request(hello).await?;
         let silence = Duration::from_millis(reply.ping_interval_ms).saturating_add(DEAD_PEER_GRACE);

@@ -75,6 +75,7 @@ async fn errors_and_wrong_replies_are_typed() {
         message,
         format: "text".into(),
         client_id: None,
+        after: None,
     };
     assert!(matches!(
         connection.request(chat).await,

@@ -80,6 +80,7 @@ impl Fixture {
             body_hash: hash_of(id),
             format: "text".into(),
             body: id.into(),
+            after: None,
             origin: ConnectionId(1),
             completion: Box::new(move |outcome| lock(&told).push((label, outcome))),
         };

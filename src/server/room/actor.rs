@@ -16,6 +16,7 @@ use tracing::{debug, warn};
 
 use super::{LinkId, ReplyTo, RoomInput, RoomSeat, Told, result_frame};
 use crate::server::fan_out::position_frame;
+use crate::server::predecessor::Remembered;
 use crate::server::recorder::{Log, leader_unavailable, store_unavailable, unknown_outcome};
 use crate::server::session::lock;
 use crate::server::settings::{BATCH_MAX, PRESENCE_MEMBERS_MAX, ROOM_IDLE};
@@ -72,6 +73,7 @@ pub(super) struct Actor {
     pub(super) room: Option<Option<Room>>,
     pub(super) log: RoomLog,
     pub(super) recent: Option<VecDeque<Message>>,
+    pub(super) remembered: Remembered<UserName>,
     audience: Audience,
     pub(super) last_append: Option<Instant>,
     last_input: Instant,
@@ -93,6 +95,7 @@ impl Actor {
                 sealed: false,
             },
             recent: None,
+            remembered: Remembered::new(),
             audience: Audience::default(),
             last_append: None,
             last_input: clock::now(),

@@ -217,6 +217,7 @@ fn chat(text: &str) -> RoomCommand {
         body_hash: hash_of(text),
         message: text.into(),
         format: "text".into(),
+        after: None,
     }
 }
 
