@@ -6,6 +6,7 @@
 mod audience;
 mod failing;
 mod messages;
+mod order;
 mod rules;
 
 use std::sync::Arc;
