@@ -26,7 +26,7 @@ use antiphon_protocol::client::{
     Target,
 };
 use antiphon_protocol::message::{Notice, Presence, RoomEvent};
-use antiphon_protocol::{ClientId, Command, Message, RoomName, UserName};
+use antiphon_protocol::{ClientId, Command, ErrorBody, Message, RoomName, UserName};
 use futures_util::Stream;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -214,13 +214,40 @@ impl Client {
             client_id: client_id.clone(),
             reply_tx,
         };
-        self.order_tx
-            .send(order)
+        // The first poll takes the message's place in the order, also of a task that has spent
+        // its budget for this turn.
+        tokio::task::unconstrained(self.order_tx.send(order))
             .await
             .map_err(|_| SendError::Stopped)?;
         reply_rx
             .await
             .unwrap_or(Err(SendError::Unknown { client_id }))
+    }
+
+    /// As [`Client::send`], to where a message came from: its room, or the other one of a direct
+    /// conversation.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::send`].
+    pub async fn reply(
+        &self,
+        message: &Message,
+        text: impl Into<String>,
+    ) -> Result<Ack, SendError> {
+        let conversation = message.conversation.as_str();
+        let target = if let Some(room) = conversation.strip_prefix("room:") {
+            RoomName::parse(room).map(Target::Room).ok()
+        } else {
+            let user = conversation.strip_prefix("user:");
+            user.and_then(|user| UserName::parse(user).map(Target::User).ok())
+        };
+        let Some(target) = target else {
+            let words = "this client does not know that kind of conversation";
+            let body = ErrorBody::new(400, "invalid_field:conversation", words);
+            return Err(SendError::Refused(body));
+        };
+        self.send(target, text).await
     }
 
     /// Sends any other command on the current connection; waits for one at most

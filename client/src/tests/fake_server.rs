@@ -177,7 +177,7 @@ impl FakeSocket {
 
     pub(crate) async fn reply_hello(&mut self, id: &Value) {
         let limits: Limits = serde_json::from_value(json!({
-            "frameBytesMax": 65536, "messageCharsMax": 8000, "ratePerSecond": 10, "rateBurst": 20,
+            "frameBytesMax": 65536, "messageCharsMax": 8000, "ratePerSecond": 10000, "rateBurst": 10000,
             "nameCharsMax": 32, "clientIdBytesMax": 64, "pageMax": 500, "syncCursorsMax": 1000,
             "roomsPerUserMax": 100, "inFlightMax": 64, "passwordCharsMin": 8,
             "loginTimeoutMs": 10000,

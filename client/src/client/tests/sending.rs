@@ -133,6 +133,27 @@ async fn a_dropped_send_is_queued_and_takes_effect_once() {
     assert_eq!(acks[0].as_ref().unwrap().seq, 12);
 }
 
+/// More sends than a task may do in one turn, and than the queue to the client's task takes.
+#[tokio::test]
+async fn the_order_of_the_first_polls_is_kept_however_many_they_are() {
+    let (server, scope) = (FakeServer::start().await, Shutdown::new());
+    let builder = Client::builder(server.gateway_url(), Credentials::Open(alice()));
+    let (client, _events) = builder.queue_max(1_000).start(&scope);
+    let count = crate::limits::COMMANDS_MAX + 150;
+    let sends = (0..count).map(|number| client.send(room(), number.to_string()));
+    let script = async {
+        let (mut socket, id, _) = server.next_login().await;
+        socket.let_in(&id, "token", room_summary(10)).await;
+        for number in 0..count {
+            let (id, data) = socket.expect("chat").await;
+            assert_eq!(data["message"], number.to_string());
+            socket.ack(&id, 11 + number as u64, false).await;
+        }
+    };
+    let (acks, ()) = tokio::join!(join_all(sends), script);
+    assert!(acks.iter().all(Result::is_ok));
+}
+
 #[tokio::test]
 async fn a_send_that_was_never_polled_is_not_sent() {
     let (server, scope) = (FakeServer::start().await, Shutdown::new());
