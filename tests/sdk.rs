@@ -1,12 +1,20 @@
 //! The examples of the client library, against a real cluster.
 
-use antiphon_client::protocol::client::{Secret, Target};
+use std::time::Duration;
+
+use antiphon_client::gateway::fetch_server;
+use antiphon_client::protocol::client::{Ping, Secret, Target};
 use antiphon_client::protocol::message::RoomEventKind;
 use antiphon_client::protocol::{RoomName, UserName};
-use antiphon_client::{Client, Credentials, Event, Events, GatewayUrl, Shutdown, register};
+use antiphon_client::{
+    Client, Connection, Credentials, Event, Events, GatewayUrl, Shutdown, register,
+};
 use antiphon_core::clock;
 
 use crate::harness::{Cluster, DEADLINE, Options, PASSWORD};
+
+/// A silence that a connection without pings would not survive.
+const QUIET: Duration = Duration::from_secs(1);
 
 #[expect(dead_code, reason = "its main is not run")]
 #[path = "../client/examples/echo_bot.rs"]
@@ -61,6 +69,23 @@ async fn the_hello_example_says_hello_and_again() {
         assert_eq!(receipt.conversation, "room:garden");
         assert_eq!(receipt.seq, expected);
     }
+}
+
+/// The server answers the client's own pings, before its own are due.
+#[tokio::test]
+async fn a_quiet_connection_lives_by_the_client_s_pings() {
+    let cluster = Cluster::start(&Options::default());
+    let (gateway, scope) = (
+        GatewayUrl::parse(cluster.gateway()).unwrap(),
+        Shutdown::new(),
+    );
+    let server = fetch_server(&gateway, None).await.unwrap();
+    let (connection, _events) = Connection::open(&server, &scope).await.unwrap();
+    connection.set_dead_peer(QUIET);
+    connection.request(Ping {}).await.unwrap();
+    let closed = clock::timeout(QUIET * 4, connection.closed()).await;
+    assert!(closed.is_err(), "{closed:?}");
+    connection.request(Ping {}).await.unwrap();
 }
 
 #[tokio::test]

@@ -197,6 +197,14 @@ pub fn socket_config() -> WebSocketConfig {
 impl Connection {
     /// Connects to a server that a gateway named. The connection's task runs in a child of
     /// `scope`.
+    ///
+    /// # Errors
+    ///
+    /// See [`ConnectError`]; it takes at most [`CONNECT_TIMEOUT`].
+    ///
+    /// # Cancel safety
+    ///
+    /// A future that is dropped closes what it had opened.
     pub async fn open(
         server: &ServerEntry,
         scope: &Shutdown,
@@ -263,12 +271,20 @@ impl Connection {
     }
 
     /// Says `hello` and learns the limits and how often the server pings.
+    ///
+    /// # Errors
+    ///
+    /// As [`Connection::request`].
     pub async fn hello(&self) -> Result<HelloReply, RequestError> {
         self.hello_as(CLIENT_NAME).await
     }
 
     /// As [`Connection::hello`], under a name for the server's log, of which the first
     /// [`CLIENT_CHARS_MAX`] characters count.
+    ///
+    /// # Errors
+    ///
+    /// As [`Connection::request`].
     pub async fn hello_as(&self, client: &str) -> Result<HelloReply, RequestError> {
         let hello = Hello {
             versions: Some(VERSIONS.to_vec()),
@@ -281,18 +297,30 @@ impl Connection {
     }
 
     /// Sets the silence after which the server counts as dead; it holds from the next frame.
+    /// After half of it, and at the latest after [`PROBE_AFTER`](crate::limits::PROBE_AFTER), this side pings.
     pub fn set_dead_peer(&self, silence: Duration) {
         let ms = u64::try_from(silence.as_millis()).unwrap_or(u64::MAX);
         self.dead_peer_ms.store(ms, Ordering::Relaxed);
     }
 
     /// Sends a command and waits for its reply, at most [`REQUEST_TIMEOUT`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Connection::request_within`].
     pub async fn request<C: Command>(&self, command: C) -> Result<C::Reply, RequestError> {
         self.request_within(command, REQUEST_TIMEOUT).await
     }
 
-    /// Sends a command and waits for its reply, at most `deadline`. Dropping the future does
-    /// not take the command back.
+    /// Sends a command and waits for its reply, at most `deadline`.
+    ///
+    /// # Errors
+    ///
+    /// See [`RequestError`]: each says whether the command may have taken effect.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future does not take back what was sent; what was not is not sent.
     pub async fn request_within<C: Command>(
         &self,
         command: C,

@@ -331,6 +331,11 @@ impl<R> Outbox<R> {
         earliest(deadline, self.wake.filter(|_| connected))
     }
 
+    /// Another request was too fast: the messages give way to it.
+    pub(crate) fn give_way(&mut self, wait: Duration, now: Instant) {
+        self.pace.refused(wait, now);
+    }
+
     /// How many messages are on their way.
     pub(crate) fn in_flight(&self) -> usize {
         self.in_flight

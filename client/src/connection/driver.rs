@@ -50,7 +50,7 @@ impl Driver {
         dead_peer_ms: Arc<AtomicU64>,
     ) -> Self {
         let now = clock::now();
-        let silent_after = now + Duration::from_millis(dead_peer_ms.load(Ordering::Relaxed));
+        let silence = Duration::from_millis(dead_peer_ms.load(Ordering::Relaxed));
         Self {
             socket,
             outgoing_rx,
@@ -59,8 +59,8 @@ impl Driver {
             pending: HashMap::new(),
             scope,
             dead_peer_ms,
-            silent_after,
-            probe_at: now + PROBE_AFTER,
+            silent_after: now + silence,
+            probe_at: now + PROBE_AFTER.min(silence / 2),
             pong_due: None,
         }
     }
@@ -116,7 +116,7 @@ impl Driver {
         let silence = Duration::from_millis(self.dead_peer_ms.load(Ordering::Relaxed));
         let now = clock::now();
         self.silent_after = now + silence;
-        self.probe_at = now + PROBE_AFTER;
+        self.probe_at = now + PROBE_AFTER.min(silence / 2);
         self.pong_due = None;
     }
 

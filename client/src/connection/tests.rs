@@ -161,6 +161,27 @@ async fn a_silent_server_counts_as_dead() {
 }
 
 #[tokio::test]
+async fn a_server_that_says_nothing_by_itself_is_asked() {
+    let scope = Shutdown::new();
+    let (connection, _events, mut socket) = open(&scope).await;
+    connection.set_dead_peer(Duration::from_millis(400));
+    // From the next frame on.
+    socket.ping().await;
+    let pings = async {
+        for _ in 0..5 {
+            // Reading is what answers a ping.
+            socket.expect_ping().await;
+        }
+    };
+    tokio::select! {
+        closed = connection.closed() => panic!("{closed}"),
+        () = pings => {}
+    }
+    // Nobody reads any more, so nobody answers.
+    assert_eq!(within(connection.closed()).await, Closed::DeadPeer);
+}
+
+#[tokio::test]
 async fn a_reader_that_falls_behind_holds_up_the_socket_and_loses_nothing() {
     let scope = Shutdown::new();
     let (_connection, mut events, mut socket) = open(&scope).await;

@@ -159,6 +159,17 @@ impl FakeSocket {
         self.socket.close(Some(frame)).await.unwrap();
     }
 
+    /// Reads up to the client's next ping.
+    pub(crate) async fn expect_ping(&mut self) {
+        loop {
+            match within(self.socket.next()).await {
+                Some(Ok(SocketMessage::Ping(_))) => return,
+                Some(Ok(_)) => {}
+                other => panic!("no ping: {other:?}"),
+            }
+        }
+    }
+
     /// The code that the client closes with.
     pub(crate) async fn expect_close(&mut self) -> u16 {
         loop {

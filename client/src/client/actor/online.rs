@@ -59,10 +59,13 @@ impl Syncing {
         !self.running && self.not_before <= now
     }
 
-    fn ended(&mut self, progress: bool) {
+    /// What came of a `sync`; `wait` is what the server said to that.
+    fn ended(&mut self, progress: bool, wait: Option<Duration>) {
         self.running = false;
         if progress {
             self.backoff.reset();
+        } else if let Some(wait) = wait {
+            self.not_before = clock::now() + wait;
         } else {
             self.not_before = clock::now() + self.backoff.next_delay();
         }
@@ -163,7 +166,7 @@ impl Actor {
                 answer(self.outbox.finish(&client_id, attempt, clock::now()));
             }
             Done::Synced(cursors, reply) => {
-                let mut progress = false;
+                let (mut progress, mut wait) = (false, None);
                 match reply {
                     Ok(reply) => {
                         for page in reply.conversations {
@@ -172,10 +175,16 @@ impl Actor {
                             self.hand_on(outputs);
                         }
                     }
-                    Err(error) => debug!(%error, "sync failed"),
+                    Err(error) => {
+                        debug!(%error, "sync failed");
+                        wait = too_fast(&error);
+                    }
                 }
                 self.cursors.sync_failed(&cursors);
-                self.syncing.ended(progress);
+                self.syncing.ended(progress, wait);
+                if let Some(wait) = wait {
+                    self.outbox.give_way(wait, clock::now());
+                }
             }
             // Any other answer shows that the server is there.
             Done::Probed(Err(RequestError::Deadline)) => return Some(Closed::DeadPeer),
@@ -283,6 +292,13 @@ async fn sync(connection: Connection, cursors: Vec<Cursor>) -> Done {
         limit: SYNC_LIMIT,
     };
     Done::Synced(cursors, connection.request(command).await)
+}
+
+/// How long to send nothing, if that is what the server wants.
+fn too_fast(error: &RequestError) -> Option<Duration> {
+    let body = error.refusal().filter(|body| body.code == 429)?;
+    body.retry_after_ms
+        .map(|ms| Duration::from_millis(ms).min(HINT_MAX))
 }
 
 async fn probe(connection: Connection) -> Done {

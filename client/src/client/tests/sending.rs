@@ -96,6 +96,40 @@ async fn a_lost_connection_replays_all_that_was_on_its_way_in_order() {
     assert_eq!(acks, [(11, false), (12, true), (13, false)]);
 }
 
+/// A gap is filled although so much is being sent that the rate leaves nothing for it.
+#[tokio::test]
+async fn sends_give_way_to_a_sync_that_was_too_fast() {
+    let (server, scope) = (FakeServer::start().await, Shutdown::new());
+    let (client, _events, mut socket) = logged_in(&server, &scope).await;
+    socket.push("chat", delivery(15)).await;
+    let (id, _) = socket.expect("sync").await;
+    let body = json!({
+        "code": 429, "message": "too fast", "ext": "rate_limited", "retryable": true,
+        "retryAfterMs": 300,
+    });
+    socket.reply(&id, "error", body).await;
+    // The refusal has come before this is sent.
+    let script = async {
+        let (id, _) = socket.expect("ping").await;
+        socket.reply(&id, "pong", json!({"serverTimeMs": 1})).await;
+        let (id, _) = socket.expect("sync").await;
+        socket
+            .reply(&id, "sync", page(json!([]), json!([11, 12, 13, 14]), 15))
+            .await;
+        let (id, _) = socket.expect("chat").await;
+        socket.ack(&id, 16, false).await;
+    };
+    let sent = async {
+        client
+            .request(antiphon_protocol::client::Ping {})
+            .await
+            .unwrap();
+        client.send(room(), "hi").await
+    };
+    let (ack, ()) = tokio::join!(sent, script);
+    assert_eq!(ack.unwrap().seq, 16);
+}
+
 #[tokio::test]
 async fn a_final_refusal_is_told_and_those_behind_it_go_on() {
     let (server, scope) = (FakeServer::start().await, Shutdown::new());

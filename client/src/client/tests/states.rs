@@ -68,10 +68,13 @@ async fn each_new_token_is_told_and_the_first_one_may_be_given() {
         assert_eq!(login["resumeToken"].is_null(), token == "token 1");
         socket.let_in(&id, token, room_summary(10)).await;
         let told = loop {
-            match within(events.recv()).await.unwrap() {
-                Event::ResumeToken { token, .. } => break token,
-                Event::LoggedIn { .. } => panic!("the token comes before the login"),
-                _ => {}
+            let event = within(events.recv()).await.unwrap();
+            assert!(
+                !matches!(event, Event::LoggedIn { .. }),
+                "the token comes before the login"
+            );
+            if let Event::ResumeToken { token, .. } = event {
+                break token;
             }
         };
         let logged_in = within(events.recv()).await;
