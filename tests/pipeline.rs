@@ -1,6 +1,7 @@
 //! One program that sends much: many messages on their way at a time, in order all the same,
 //! while the rate is low and servers go.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use antiphon_client::protocol::client::{CreateRoom, RoomKind, Secret, Target, Visibility};
@@ -11,6 +12,8 @@ use antiphon_client::{
 use antiphon_core::clock;
 use futures_util::StreamExt;
 use futures_util::stream;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
 
 use crate::harness::{Cluster, Options, PASSWORD};
 
@@ -29,6 +32,10 @@ const LOW_RATE: &[(&str, &str)] = &[
 
 async fn start(cluster: &Cluster, name: &str, scope: &Shutdown) -> (Client, Events) {
     let gateway = GatewayUrl::parse(cluster.gateway()).unwrap();
+    start_at(gateway, name, scope).await
+}
+
+async fn start_at(gateway: GatewayUrl, name: &str, scope: &Shutdown) -> (Client, Events) {
     let (name, password) = (UserName::parse(name).unwrap(), Secret(PASSWORD.into()));
     register(&gateway, name.clone(), password.clone())
         .await
@@ -192,6 +199,75 @@ async fn direct_messages_keep_their_order_when_the_sender_moves_between_servers(
         }
     });
     let flow = async { tokio::join!(sending, read_all(&mut events, "user:alice", TO_A_USER)) };
+    let (seqs, seen) = clock::timeout(FLOW_DEADLINE, flow).await.expect("in time");
+    check(&seqs, &seen, TO_A_USER);
+    scope.stop();
+}
+
+/// A way to whatever gateway there is at the moment, so that clients find a cluster that was
+/// started again.
+struct Detour {
+    addr: std::net::SocketAddr,
+    gateway: Arc<Mutex<String>>,
+    // Ends with the detour.
+    _task: JoinSet<()>,
+}
+
+impl Detour {
+    async fn start(gateway: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let gateway = Arc::new(Mutex::new(gateway.to_owned()));
+        let current = Arc::clone(&gateway);
+        let mut task = JoinSet::new();
+        task.spawn(async move {
+            while let Ok((mut from, _)) = listener.accept().await {
+                let current = current.lock().unwrap().clone();
+                if let Ok(mut to) = TcpStream::connect(current).await {
+                    // One after the other: an exchange is short.
+                    let _ = tokio::io::copy_bidirectional(&mut from, &mut to).await;
+                }
+            }
+        });
+        Self {
+            addr,
+            gateway,
+            _task: task,
+        }
+    }
+
+    fn url(&self) -> GatewayUrl {
+        GatewayUrl::parse(&self.addr.to_string()).unwrap()
+    }
+}
+
+/// The whole cluster dies as by a power cut, twice, and comes back on its data.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_order_survives_a_cluster_that_is_killed_and_started_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options::set(LOW_RATE);
+    let mut cluster = Cluster::start_in(folder.path(), &options);
+    let detour = Detour::start(cluster.gateway()).await;
+    let scope = Shutdown::new();
+    let (alice, alice_events) = start_at(detour.url(), "alice", &scope).await;
+    drop(alice_events);
+    let (bob, mut events) = start_at(detour.url(), "bob", &scope).await;
+    let room = RoomName::parse("garden").unwrap();
+    make_room(&alice, &room).await;
+    bob.join_room(room.clone()).await.unwrap();
+    let target = Target::Room(room);
+    let sending = send_all(&alice, &target, TO_A_USER, async |number| {
+        if number == TO_A_USER / 3 || number == TO_A_USER * 2 / 3 {
+            tokio::task::block_in_place(|| {
+                cluster.kill9();
+                cluster = Cluster::start_in(folder.path(), &options);
+            });
+            cluster
+                .gateway()
+                .clone_into(&mut detour.gateway.lock().unwrap());
+        }
+    });
+    let flow = async { tokio::join!(sending, read_all(&mut events, "room:garden", TO_A_USER)) };
     let (seqs, seen) = clock::timeout(FLOW_DEADLINE, flow).await.expect("in time");
     check(&seqs, &seen, TO_A_USER);
     scope.stop();

@@ -144,7 +144,11 @@ enum Order {
     Left {
         conversation: String,
     },
+    Reconnect,
 }
+
+/// The reason of [`DisconnectReason::Asked`] after [`Client::reconnect`].
+pub const RECONNECT_ASKED: &str = "as you asked";
 
 /// A cheap handle of a client that keeps itself connected. The client goes on until
 /// [`Client::stop`], or until its scope stops; when all handles are gone it stops, too.
@@ -201,10 +205,25 @@ impl Client {
         text: impl Into<String>,
         client_id: ClientId,
     ) -> Result<Ack, SendError> {
+        self.send_in_format(target, text, "text", client_id).await
+    }
+
+    /// As [`Client::send_with_id`], in a format other than `text`: `markdown` or `emote`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::send_with_id`].
+    pub async fn send_in_format(
+        &self,
+        target: Target,
+        text: impl Into<String>,
+        format: &str,
+        client_id: ClientId,
+    ) -> Result<Ack, SendError> {
         let chat = Chat {
             target,
             message: text.into(),
-            format: "text".to_owned(),
+            format: format.to_owned(),
             client_id: Some(client_id.clone()),
             after: None,
         };
@@ -222,6 +241,12 @@ impl Client {
         reply_rx
             .await
             .unwrap_or(Err(SendError::Unknown { client_id }))
+    }
+
+    /// Leaves the connection, if there is one, and connects again at once; a wait is cut short.
+    pub async fn reconnect(&self) {
+        // A client that has stopped connects no more.
+        let _sent = self.order_tx.send(Order::Reconnect).await;
     }
 
     /// As [`Client::send`], to where a message came from: its room, or the other one of a direct

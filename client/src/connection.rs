@@ -347,7 +347,9 @@ impl Connection {
             text,
             reply_tx,
         };
-        if self.outgoing_tx.send(outgoing).await.is_err() {
+        // The first poll takes the frame's place in the order.
+        let sent = tokio::task::unconstrained(self.outgoing_tx.send(outgoing)).await;
+        if sent.is_err() {
             return Err(RequestError::Closed(self.closed().await));
         }
         match reply_rx.await {

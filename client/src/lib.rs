@@ -20,8 +20,8 @@ pub use antiphon_core::clock::Instant;
 pub use antiphon_core::shutdown::Shutdown;
 pub use antiphon_protocol as protocol;
 pub use client::{
-    Builder, Client, ConnectionState, Credentials, DisconnectReason, Event, Events, SendError,
-    StopReason,
+    Builder, Client, ConnectionState, Credentials, DisconnectReason, Event, Events,
+    RECONNECT_ASKED, SendError, StopReason,
 };
 pub use connection::{Closed, ConnectError, Connection, RequestError, ServerEvents};
 pub use gateway::{GatewayError, GatewayUrl};

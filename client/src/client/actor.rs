@@ -4,6 +4,7 @@ mod online;
 
 use std::collections::VecDeque;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use antiphon_core::clock::{self, Instant};
@@ -11,7 +12,7 @@ use antiphon_core::random;
 use antiphon_core::shutdown::Shutdown;
 use antiphon_protocol::UserName;
 use antiphon_protocol::client::{Ack, HelloReply, LoginReply, Secret};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tracing::debug;
 
 use super::cursor::Cursors;
@@ -19,7 +20,10 @@ use super::identity::Identity;
 use super::outbox::{Outbox, Outcome};
 use super::retry::{happened, stop_reason};
 use super::wake::{WallClock, after_sleep};
-use super::{Builder, ConnectionState, DisconnectReason, Event, Order, SendError, StopReason};
+use super::{
+    Builder, ConnectionState, DisconnectReason, Event, Order, RECONNECT_ASKED, SendError,
+    StopReason,
+};
 use crate::connection::{Connection, ServerEvents};
 use crate::gateway::{self, GatewayUrl};
 use crate::limits::STABLE_AFTER;
@@ -71,6 +75,8 @@ pub(super) struct Actor {
     syncing: online::Syncing,
     /// When a draining server wants this client gone.
     leave_at: Option<(Instant, String)>,
+    /// The owner does not want to wait for the next attempt.
+    hurry: Arc<Notify>,
 }
 
 impl Actor {
@@ -99,6 +105,7 @@ impl Actor {
             failed_attempts: 0,
             syncing: online::Syncing::new(now),
             leave_at: None,
+            hurry: Arc::default(),
         }
     }
 
@@ -161,7 +168,8 @@ impl Actor {
             });
             let retry_in = wait;
             self.emit(Event::Disconnected { reason, retry_in });
-            if self.offline(rest(wait, self.wall_clock)).await.is_none() {
+            let rest = rest(wait, self.wall_clock, Arc::clone(&self.hurry));
+            if self.offline(rest).await.is_none() {
                 return StopReason::Asked;
             }
         }
@@ -189,7 +197,12 @@ impl Actor {
                 () = scope.stopping() => return None,
                 done = &mut future, if output.is_none() => output = Some(done),
                 permit = event_tx.reserve(), if !self.held.is_empty() => self.release(permit),
-                order = self.order_rx.recv() => self.take_order(order?),
+                order = self.order_rx.recv() => match order? {
+                    Order::Reconnect => self.hurry.notify_waiters(),
+                    order @ (Order::Send { .. } | Order::Joined { .. } | Order::Left { .. }) => {
+                        self.take_order(order);
+                    }
+                },
                 () = clock::sleep_until(wake) => answer(self.outbox.expire(clock::now())),
             }
         }
@@ -213,6 +226,7 @@ impl Actor {
                 last_seq,
             } => self.cursors.begin(&conversation, last_seq),
             Order::Left { conversation } => self.cursors.forget(&conversation),
+            Order::Reconnect => self.leave_at = Some((clock::now(), RECONNECT_ASKED.to_owned())),
         }
     }
 
@@ -299,9 +313,10 @@ impl Actor {
     }
 }
 
-/// Waits, but not on after the machine has slept.
-async fn rest(wait: Duration, wall_clock: WallClock) {
+/// Waits, but not on after the machine has slept, or if the owner is in a hurry.
+async fn rest(wait: Duration, wall_clock: WallClock, hurry: Arc<Notify>) {
     tokio::select! {
+        () = hurry.notified() => {}
         () = clock::sleep(wait) => {}
         () = after_sleep(wall_clock) => {}
     }

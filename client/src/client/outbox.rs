@@ -331,6 +331,11 @@ impl<R> Outbox<R> {
         earliest(deadline, self.wake.filter(|_| connected))
     }
 
+    /// Another request takes this much of the rate.
+    pub(crate) fn spend(&mut self, cost: f64) {
+        self.pace.spend(cost);
+    }
+
     /// Another request was too fast: the messages give way to it.
     pub(crate) fn give_way(&mut self, wait: Duration, now: Instant) {
         self.pace.refused(wait, now);

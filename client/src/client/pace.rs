@@ -44,6 +44,11 @@ impl Pace {
         there
     }
 
+    /// Something else takes tokens; they may be owed.
+    pub(crate) fn spend(&mut self, cost: f64) {
+        self.tokens = (self.tokens - cost).max(-self.burst);
+    }
+
     /// When there is a token again.
     pub(crate) fn next(&self) -> Instant {
         let missing = (1.0 - self.tokens).max(0.0) / self.per_second;
@@ -87,6 +92,16 @@ mod tests {
         pace.refused(Duration::from_secs(2), now);
         assert!(!pace.take(now + Duration::from_millis(1_990)));
         assert!(pace.take(now + Duration::from_millis(2_001)));
+    }
+
+    #[test]
+    fn what_others_take_is_owed() {
+        let now = clock::now();
+        let mut pace = Pace::new(10, 4, now);
+        pace.spend(3.0);
+        assert!(!pace.take(now));
+        assert!(!pace.take(now + Duration::from_millis(300)));
+        assert!(pace.take(now + Duration::from_millis(340)));
     }
 
     #[test]

@@ -23,6 +23,9 @@ use crate::limits::{
     BACKOFF_MAX, DRAIN_LINGER, HINT_MAX, SYNC_LIMIT, SYNC_RETRY, WAKE_PROBE_TIMEOUT,
 };
 
+/// What a `sync` takes of the rate, in messages.
+const SYNC_COST: f64 = 3.0;
+
 /// The end of something that a connected client waited for.
 enum Done {
     Sent(ClientId, Attempt),
@@ -147,15 +150,17 @@ impl Actor {
         if self.leave_at.as_ref().is_some_and(|(at, _)| *at <= now) {
             return;
         }
-        for chat in self.outbox.take_ready(now) {
-            work.push(Box::pin(send(connection.clone(), chat)));
-        }
+        // First: it costs more, so the messages would always be before it.
         if self.held.is_empty() && self.syncing.is_due(now) {
             let cursors = self.cursors.take_wanted(SYNC_CURSORS_MAX);
             if !cursors.is_empty() {
                 self.syncing.running = true;
+                self.outbox.spend(SYNC_COST);
                 work.push(Box::pin(sync(connection.clone(), cursors)));
             }
+        }
+        for chat in self.outbox.take_ready(now) {
+            work.push(Box::pin(send(connection.clone(), chat)));
         }
     }
 

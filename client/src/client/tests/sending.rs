@@ -250,3 +250,18 @@ async fn a_full_event_buffer_holds_up_no_answer_that_has_come() {
     }
     assert_eq!(seen, (11..20).collect::<Vec<u64>>());
 }
+
+#[tokio::test]
+async fn a_message_keeps_its_format() {
+    let (server, scope) = (FakeServer::start().await, Shutdown::new());
+    let (client, _events, mut socket) = logged_in(&server, &scope).await;
+    let id = ClientId::parse("wave").unwrap();
+    let sending = client.send_in_format(room(), "waves", "emote", id);
+    let arrives = async { socket.expect("chat").await.1 };
+    let chat = tokio::select! {
+        outcome = sending => panic!("nobody answered: {outcome:?}"),
+        chat = arrives => chat,
+    };
+    assert_eq!(chat["format"], "emote");
+    assert_eq!(chat["message"], "waves");
+}

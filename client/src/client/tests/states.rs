@@ -174,3 +174,47 @@ async fn after_a_sleep_the_connection_is_tried_and_replaced_if_it_is_dead() {
     within(client.connected()).await;
     assert!(woken.elapsed() < Duration::from_secs(9));
 }
+
+#[tokio::test]
+async fn a_client_reconnects_when_it_is_asked_to() {
+    let (server, scope) = (FakeServer::start().await, Shutdown::new());
+    let (client, mut events, _socket) = logged_in(&server, &scope).await;
+    client.reconnect().await;
+    let Some(Event::Disconnected { reason, retry_in }) = within(events.recv()).await else {
+        panic!("still connected")
+    };
+    assert!(matches!(reason, DisconnectReason::Asked(why) if why == RECONNECT_ASKED));
+    assert_eq!(retry_in, Duration::ZERO);
+    let (_socket, _id, login) = server.next_login().await;
+    assert_eq!(login["resumeToken"], "token 1");
+}
+
+/// The wait is a minute; asked to, it ends at once.
+#[tokio::test]
+async fn a_wait_is_cut_short_when_the_owner_is_in_a_hurry() {
+    let (server, scope) = (FakeServer::start().await, Shutdown::new());
+    let (client, _events) = start(&server, &scope);
+    let (mut socket, id, _) = server.next_login().await;
+    let body = json!({
+        "code": 503, "message": "later", "ext": "overloaded", "retryable": true,
+        "retryAfterMs": 60_000,
+    });
+    socket.reply(&id, "error", body).await;
+    until(&client, |state| {
+        matches!(state, ConnectionState::Waiting { .. })
+    })
+    .await;
+    // Asked again and again: the state is told a moment before the wait begins.
+    let hurry = async {
+        loop {
+            client.reconnect().await;
+            clock::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let (mut socket, id, _) = tokio::select! {
+        login = server.next_login() => login,
+        () = hurry => unreachable!("it has no end"),
+    };
+    socket.let_in(&id, "token 1", room_summary(10)).await;
+    assert!(within(client.connected()).await);
+}
