@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use antiphon_client::protocol::client::{CreateRoom, RoomKind, Secret, Target, Visibility};
+use antiphon_client::protocol::client::{CreateRoom, Ping, RoomKind, Secret, Target, Visibility};
 use antiphon_client::protocol::{RoomName, UserName};
 use antiphon_client::{
     Client, ConnectionState, Credentials, Event, Events, GatewayUrl, Shutdown, register,
@@ -20,6 +20,7 @@ use crate::harness::{Cluster, Options, PASSWORD};
 /// As many sends as the app lets wait at a time: more than one window.
 const WAITING: usize = 200;
 const MESSAGES: usize = 5_000;
+const BETWEEN_PINGS: Duration = Duration::from_millis(2);
 const TO_A_USER: usize = 1_500;
 const FLOW_DEADLINE: Duration = Duration::from_secs(150);
 
@@ -133,6 +134,17 @@ async fn make_room(client: &Client, name: &RoomName) {
     client.request(create).await.unwrap();
 }
 
+/// Other requests on the sender's connection, so that single messages among many are refused
+/// for their rate.
+async fn disturb(client: &Client) {
+    let mut ticks = clock::interval(BETWEEN_PINGS);
+    loop {
+        ticks.tick().await;
+        // Refused or lost: either will do.
+        let _ = client.request(Ping {}).await;
+    }
+}
+
 /// First the leader stops, then the sender's own server, wherever it is then.
 #[tokio::test(flavor = "multi_thread")]
 async fn five_thousand_messages_keep_their_order_over_a_low_rate_and_stopped_servers() {
@@ -164,6 +176,12 @@ async fn five_thousand_messages_keep_their_order_over_a_low_rate_and_stopped_ser
             tokio::task::block_in_place(|| stop(own));
         }
     });
+    let sending = async {
+        tokio::select! {
+            seqs = sending => seqs,
+            () = disturb(&alice) => unreachable!("it has no end"),
+        }
+    };
     let flow = async {
         tokio::join!(
             sending,
