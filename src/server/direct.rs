@@ -22,7 +22,7 @@ use super::predecessor::{Remembered, admit};
 use super::recorder::{Draft, Log, Part, Recorder, Written};
 use super::room::{Stored, message_delivery, raw};
 use super::router::{Completion, Router, overloaded};
-use super::settings::{BATCH_MAX, DIRECT_WRITERS, ROOM_QUEUE_DEPTH};
+use super::settings::{BATCH_MAX, DIRECT_WRITERS, REMEMBERED_DIRECT_MAX, ROOM_QUEUE_DEPTH};
 
 /// Conversations whose top a writer remembers.
 const TOPS_MAX: usize = 10_000;
@@ -87,7 +87,7 @@ impl DirectWriters {
             let writer = Writer {
                 seat: seat.clone(),
                 tops: HashMap::new(),
-                remembered: Remembered::new(),
+                remembered: Remembered::new(REMEMBERED_DIRECT_MAX),
             };
             task::spawn(
                 scope,

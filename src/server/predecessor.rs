@@ -14,7 +14,7 @@ use antiphon_protocol::{ClientId, ConversationId, ErrorBody};
 use tracing::warn;
 
 use super::recorder::{Draft, Recorder, store_unavailable};
-use super::settings::{REMEMBERED_IDS, REMEMBERED_SENDERS_MAX};
+use super::settings::REMEMBERED_IDS;
 
 /// What a refused message's sender may wait before it asks again, if nothing else happens.
 const RETRY_MS: u64 = 100;
@@ -23,20 +23,22 @@ const RETRY_MS: u64 = 100;
 #[derive(Debug)]
 pub(crate) struct Remembered<K> {
     ids: HashMap<K, VecDeque<ClientId>>,
+    senders_max: usize,
 }
 
 impl<K: Eq + Hash> Remembered<K> {
-    /// Nothing is remembered.
-    pub(crate) fn new() -> Self {
+    /// Nothing is remembered, and never more than of so many senders.
+    pub(crate) fn new(senders_max: usize) -> Self {
         Self {
             ids: HashMap::new(),
+            senders_max,
         }
     }
 
     /// Remembers that a sender's message is stored. Beyond the bound everything is forgotten:
     /// the log knows.
     pub(crate) fn note(&mut self, sender: K, id: ClientId) {
-        if self.ids.len() >= REMEMBERED_SENDERS_MAX && !self.ids.contains_key(&sender) {
+        if self.ids.len() >= self.senders_max && !self.ids.contains_key(&sender) {
             self.ids.clear();
         }
         let ids = self.ids.entry(sender).or_default();

@@ -1,9 +1,10 @@
 use super::*;
+use crate::server::settings::REMEMBERED_SENDERS_MAX;
 use crate::server::tests::support::client_id;
 
 #[test]
 fn the_last_ids_of_a_sender_are_remembered_within_both_bounds() {
-    let mut remembered = Remembered::new();
+    let mut remembered = Remembered::new(REMEMBERED_SENDERS_MAX);
     for n in 0..=REMEMBERED_IDS {
         remembered.note(0, client_id(&format!("m{n}")));
     }

@@ -19,7 +19,7 @@ use crate::server::fan_out::position_frame;
 use crate::server::predecessor::Remembered;
 use crate::server::recorder::{Log, leader_unavailable, store_unavailable, unknown_outcome};
 use crate::server::session::lock;
-use crate::server::settings::{BATCH_MAX, PRESENCE_MEMBERS_MAX, ROOM_IDLE};
+use crate::server::settings::{BATCH_MAX, PRESENCE_MEMBERS_MAX, REMEMBERED_SENDERS_MAX, ROOM_IDLE};
 
 /// What is known of a room that exists.
 pub(super) struct Room {
@@ -95,7 +95,7 @@ impl Actor {
                 sealed: false,
             },
             recent: None,
-            remembered: Remembered::new(),
+            remembered: Remembered::new(REMEMBERED_SENDERS_MAX),
             audience: Audience::default(),
             last_append: None,
             last_input: clock::now(),
