@@ -12,4 +12,10 @@ pub mod server;
 pub mod settings;
 pub mod status;
 pub mod terminal;
+pub mod trial;
 pub mod up;
+
+/// The guide of the client library: its examples are compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/sdk.md")]
+pub struct SdkGuide;

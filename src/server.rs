@@ -17,6 +17,7 @@ mod metrics;
 mod node;
 mod paced;
 mod peer;
+mod predecessor;
 mod recorder;
 mod room;
 mod router;

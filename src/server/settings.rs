@@ -11,6 +11,13 @@ pub(crate) const ROOM_QUEUE_DEPTH: usize = 1_024;
 /// Commands that a room or a direct writer takes in one go: one append each.
 pub(crate) const BATCH_MAX: usize = 256;
 const _: () = assert!(BATCH_MAX <= ROOM_QUEUE_DEPTH);
+/// Stored ids that a writer remembers of each sender of a conversation: one for each of the
+/// sender's programs that send at the same time.
+pub(crate) const REMEMBERED_IDS: usize = 4;
+/// Senders of whom a room remembers ids: with 64-byte ids 24 KiB a room at most.
+pub(crate) const REMEMBERED_SENDERS_MAX: usize = 64;
+/// Senders, each in one conversation, of whom a direct writer remembers ids.
+pub(crate) const REMEMBERED_DIRECT_MAX: usize = 1_024;
 /// Frames that may wait for one follower; beyond it the link is dropped and synced anew.
 pub(crate) const PEER_QUEUE_DEPTH: usize = 16_384;
 /// Requests of all connections that may wait for the owner of their room. One connection

@@ -17,6 +17,7 @@ pub fn lines(event: Event, state: &mut State, painter: Painter) -> Vec<String> {
             state.server = sanitize::line(&server);
             Vec::new()
         }
+        Event::ResumeToken { .. } => Vec::new(),
         Event::LoggedIn {
             username,
             conversations,

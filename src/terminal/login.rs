@@ -138,6 +138,7 @@ async fn first_login(events: &mut Events, state: &SharedState) -> Result<(), Log
             | Event::Presence(_)
             | Event::RoomEvent(_)
             | Event::Notice(_)
+            | Event::ResumeToken { .. }
             | Event::Gap { .. } => {}
         }
     }

@@ -1,3 +1,6 @@
+mod sending;
+mod states;
+
 use antiphon_protocol::close_code;
 use serde_json::{Value, json};
 
@@ -29,6 +32,10 @@ async fn logged_in(server: &FakeServer, scope: &Shutdown) -> (Client, Events, Fa
     assert!(
         matches!(within(events.recv()).await, Some(Event::Connected { server }) if server == "s1")
     );
+    let Some(Event::ResumeToken { username, token }) = within(events.recv()).await else {
+        panic!("no token")
+    };
+    assert_eq!((username, token), (alice(), Secret("token 1".into())));
     let Some(Event::LoggedIn { conversations, .. }) = within(events.recv()).await else {
         panic!("no login")
     };

@@ -103,6 +103,7 @@ fn forged(text: &str) -> PeerFrame {
             body_hash: [0; 16],
             message: text.into(),
             format: "text".into(),
+            after: None,
         },
     })
 }
