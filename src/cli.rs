@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub use client::ClientArgs;
-pub use seed::SeedArgs;
+pub use seed::{SeedArgs, SeedLanguage};
 
 /// A chat cluster that you host yourself.
 #[derive(Debug, Parser)]
@@ -38,7 +38,7 @@ pub enum Command {
     Client(ClientArgs),
     /// Stop one server of a running `antiphon up`; the others go on
     StopServer(StopServerArgs),
-    /// Fill the data directory with demo users, rooms and conversations; wipes nothing
+    /// Fill the data directory with demo users, rooms and conversations
     Seed(SeedArgs),
     /// Try the word filter
     Filter {
