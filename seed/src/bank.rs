@@ -2,7 +2,8 @@
 //!
 //! A bank is a text of sections. A section begins with `[kind] key = value; …` and holds
 //! lists of words (`$name = one; two`) and scripts: the lines of a short talk, `A:` to `D:`
-//! for who says each, parted by empty lines. A line `~` in a script is a night.
+//! for who says each, parted by empty lines. A line `~` in a script is a night, and `@ 5-11`
+//! before it says in which hours it may begin.
 
 use std::sync::OnceLock;
 
@@ -43,9 +44,17 @@ pub(crate) struct Turn {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Script {
     pub(crate) parts: Vec<Vec<Turn>>,
+    /// The hours in which it may begin, if that matters.
+    pub(crate) hours: Option<(u64, u64)>,
 }
 
 impl Script {
+    /// Whether it may begin in an hour of the day.
+    pub(crate) fn fits(&self, hour: u64) -> bool {
+        self.hours
+            .is_none_or(|(from, to)| (from..to).contains(&hour))
+    }
+
     /// How many people it needs.
     pub(crate) fn roles(&self) -> usize {
         let roles = self.parts.iter().flatten().map(|turn| turn.role + 1);
@@ -169,8 +178,8 @@ fn parse_section(language: Language, text: &'static str) -> Topic {
             open = false;
         } else {
             if !open {
-                let parts = vec![Vec::new()];
-                topic.scripts.push(Script { parts });
+                let (parts, hours) = (vec![Vec::new()], None);
+                topic.scripts.push(Script { parts, hours });
                 open = true;
             }
             let script = topic.scripts.last_mut().expect("just pushed");
@@ -183,6 +192,14 @@ fn parse_section(language: Language, text: &'static str) -> Topic {
 fn add_line(script: &mut Script, line: &'static str) {
     if line == "~" {
         script.parts.push(Vec::new());
+        return;
+    }
+    if let Some(hours) = line.strip_prefix("@ ") {
+        let (from, to) = hours
+            .split_once('-')
+            .expect("the compiled-in banks are tested");
+        let hour = |text: &str| text.parse().expect("the compiled-in banks are tested");
+        script.hours = Some((hour(from), hour(to)));
         return;
     }
     let (role, template) = line

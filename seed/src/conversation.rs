@@ -10,6 +10,7 @@ use crate::mark::Mark;
 use crate::options::SeedOptions;
 use crate::outline::{Outline, Thread};
 use crate::random::Random;
+use crate::recent::Recent;
 use crate::schedule::pause_ms;
 use crate::thread::{Line, Writer};
 use crate::world::{SEED_EPOCH, Talk, World};
@@ -32,6 +33,7 @@ pub(crate) struct Conversation<'w> {
     index: usize,
     last_ms: u64,
     growth: Option<Growth>,
+    recent: Recent,
 }
 
 /// A smaller set is there already: what is new begins where it ended.
@@ -74,28 +76,35 @@ impl<'w> Conversation<'w> {
             talk,
             mark,
             seed: options.seed,
-            place: outline.thread_of(there.messages),
+            place: 0,
             outline,
             writer,
             lines: VecDeque::new(),
-            index: there.messages,
+            index: 0,
             last_ms: 0,
             growth: None,
+            recent: Recent::default(),
         };
         conversation.go_behind(there, calendar.end_ms().max(now_ms));
         conversation
     }
 
-    /// Goes to the first message that is missing.
+    /// Goes to the first message that is missing. What is there is written once more and
+    /// dropped, since what comes behind depends on what was said lately.
     fn go_behind(&mut self, there: There, now_ms: u64) {
-        if there.messages == 0 || self.is_over() {
+        if there.messages == 0 {
             return;
         }
-        let first = self.outline.thread(self.place).first;
-        self.write_thread();
-        self.lines.drain(..there.messages - first);
-        if self.lines.is_empty() {
-            self.write_thread();
+        while self.index < there.messages {
+            if self.next_ms().is_none() {
+                return;
+            }
+            let dropped = self.lines.len().min(there.messages - self.index);
+            self.lines.drain(..dropped);
+            self.index += dropped;
+        }
+        if self.next_ms().is_none() {
+            return;
         }
         let Some(&(from_ms, _)) = self.lines.front() else {
             return;
@@ -119,7 +128,7 @@ impl<'w> Conversation<'w> {
             return;
         }
         let thread = self.outline.thread(self.place);
-        let lines = self.writer.lines(self.place, &thread);
+        let lines = self.writer.lines(self.place, &thread, &mut self.recent);
         let times = self.times(&thread, &lines);
         self.lines.extend(times.into_iter().zip(lines));
         self.place += 1;

@@ -1,6 +1,7 @@
 //! Expands templates: `[this|that]` is a choice, which may hold others; `{slot}` is a word of
 //! the topic, the same all through a thread; `{A}` mentions who speaks part A; `\n` ends a
-//! line. A few slots are drawn anew each time: `{n}`, `{clock}`, `{hex}`, `{ver}`.
+//! line. A few slots are drawn anew each time: `{n}`, `{hex}`, `{ver}`, `{clock}` for a time to
+//! come and `{ago}` for one that is over.
 
 use crate::bank::Slots;
 use crate::random::Random;
@@ -11,6 +12,8 @@ pub(crate) struct Scope<'s> {
     pub(crate) slots: &'s [&'s Slots],
     /// Draws the words of the slots: the same in every part of a thread.
     pub(crate) key: u64,
+    /// The hour in which it is said.
+    pub(crate) hour: u64,
     /// Sets the day apart: some words of a list are said more often on one day.
     pub(crate) day: u64,
     /// The names behind `{A}` to `{D}`.
@@ -104,7 +107,14 @@ fn slot(random: &mut Random, scope: &Scope<'_>, name: &str, out: &mut String) {
             random.below(20),
             random.below(9)
         ),
-        "clock" => write!(out, "{}:{:02}", random.between(8, 22), random.below(4) * 15),
+        "clock" => {
+            let hour = (scope.hour + random.between(1, 4)).clamp(8, 23);
+            write!(out, "{hour}:{:02}", random.below(4) * 15)
+        }
+        "ago" => {
+            let hour = scope.hour.saturating_sub(random.between(1, 2));
+            write!(out, "{hour}:{:02}", random.below(60))
+        }
         "A" | "B" | "C" | "D" => {
             let place = usize::from(name.as_bytes()[0] - b'A');
             write!(out, "@{}", scope.names[place % scope.names.len()])
@@ -144,6 +154,7 @@ mod tests {
         let scope = Scope {
             slots: &[&slots],
             key,
+            hour: 12,
             day: 7,
             names: &["ann", "bob"],
         };

@@ -17,6 +17,7 @@ mod options;
 mod outline;
 mod own;
 mod random;
+mod recent;
 mod run;
 mod schedule;
 mod thread;

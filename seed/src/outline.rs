@@ -4,7 +4,7 @@
 
 use crate::bank::{Bank, Script, Topic, bank};
 use crate::random::Random;
-use crate::schedule::{Calendar, thread_starts};
+use crate::schedule::{Calendar, hour_of, thread_starts};
 use crate::world::Talk;
 
 /// A guess at how many messages a thread has.
@@ -25,7 +25,7 @@ const EVENT_TURN: usize = 8;
 /// come back soon.
 const STRETCHES: usize = 3;
 /// How many messages besides the script's a thread gets: of a hundred.
-const EXTRA_WEIGHTS: [u64; 4] = [42, 32, 18, 8];
+const EXTRA_WEIGHTS: [u64; 4] = [55, 30, 12, 3];
 const EXTRA_WEIGHTS_DIRECT: [u64; 4] = [72, 28, 0, 0];
 
 /// The outline of one conversation.
@@ -52,8 +52,6 @@ pub(crate) struct Card {
 #[derive(Debug, Clone, Copy)]
 struct Slot {
     start_ms: u64,
-    /// The index of its first message.
-    first: u32,
     /// The thread that began this talk, maybe a day before.
     root: u32,
     part: u8,
@@ -72,8 +70,6 @@ pub(crate) struct Thread {
     pub(crate) end_ms: u64,
     /// Messages besides the script's.
     pub(crate) extras: usize,
-    /// The index of its first message.
-    pub(crate) first: usize,
 }
 
 impl Outline {
@@ -100,12 +96,6 @@ impl Outline {
         self.threads.len()
     }
 
-    /// The thread that has the message of an index.
-    pub(crate) fn thread_of(&self, index: usize) -> usize {
-        let behind = |slot: &Slot| slot.first as usize <= index;
-        self.threads.partition_point(behind).saturating_sub(1)
-    }
-
     /// A thread.
     pub(crate) fn thread(&self, place: usize) -> Thread {
         let slot = self.threads[place];
@@ -118,7 +108,6 @@ impl Outline {
             start_ms: slot.start_ms,
             end_ms: next.map_or(self.calendar.end_ms(), |next| next.start_ms),
             extras: self.extras(place),
-            first: slot.first as usize,
         }
     }
 
@@ -154,7 +143,6 @@ impl Outline {
             waiting.retain(|(since, _)| day <= since + 2);
             let slot = Slot {
                 start_ms,
-                first: u32::try_from(total).expect("not far above MESSAGES_MAX"),
                 root: u32::try_from(place).expect("fewer than messages"),
                 part: 0,
             };
@@ -193,19 +181,32 @@ impl Outline {
     /// The script of a thread that continues none.
     fn card(&self, place: usize) -> Card {
         let mut random = Random::new(self.seed, &[4, self.talk, place as u64]);
-        let day = self.calendar.day_of(self.threads[place].start_ms);
+        let start_ms = self.threads[place].start_ms;
+        let (day, hour) = (self.calendar.day_of(start_ms), hour_of(start_ms));
         if !self.is_direct
             && let Some(topic) = self.event(&mut random, day)
         {
             let turn = place / EVENT_TURN % topic.scripts.len();
             let script = &topic.scripts[turn];
-            return Card { topic, script };
+            if script.fits(hour) {
+                return Card { topic, script };
+            }
         }
         if random.chance(ELSEWHERE_PERCENT) {
             let topic = random.pick(&self.bank.topics);
             let script = random.pick(&topic.scripts);
-            return Card { topic, script };
+            if script.fits(hour) {
+                return Card { topic, script };
+            }
         }
+        // What does not fit the hour gives way to the next that does.
+        let fitting = (place..place + self.deck.len()).map(|at| self.dealt(at));
+        let mut fitting = fitting.filter(|card| card.script.fits(hour));
+        fitting.next().unwrap_or_else(|| self.dealt(place))
+    }
+
+    /// The card at a place of the decks, one behind the other.
+    fn dealt(&self, place: usize) -> Card {
         let (round, at) = (place / self.deck.len(), place % self.deck.len());
         let stretch = self.deck.len().div_ceil(STRETCHES);
         let first = at / stretch * stretch;

@@ -60,6 +60,11 @@ impl Calendar {
     }
 }
 
+/// The hour of the day (UTC).
+pub(crate) fn hour_of(ts_ms: u64) -> u64 {
+    ts_ms % DAY_MS / HOUR_MS
+}
+
 /// When the threads of a conversation begin, in order.
 pub(crate) fn thread_starts(
     random: &mut Random,

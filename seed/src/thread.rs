@@ -8,6 +8,8 @@ use crate::grammar::Scope;
 use crate::options::Language;
 use crate::outline::Thread;
 use crate::random::Random;
+use crate::recent::Recent;
+use crate::schedule::hour_of;
 use crate::voice::Voice;
 use crate::world::Talk;
 
@@ -15,6 +17,8 @@ use crate::world::Talk;
 const TRIES_MAX: u32 = 6;
 /// Of a hundred such speakers, so many speak all the same.
 const STRANGER_PERCENT: u64 = 15;
+/// How often a wording is drawn again that was used lately.
+const WORDINGS_MAX: u32 = 8;
 /// Of a hundred answers, so many begin with a mention.
 const MENTION_PERCENT: u64 = 7;
 
@@ -32,7 +36,7 @@ pub(crate) struct Writer<'w> {
 
 impl Writer<'_> {
     /// The lines of a thread.
-    pub(crate) fn lines(&self, place: usize, thread: &Thread) -> Vec<Line> {
+    pub(crate) fn lines(&self, place: usize, thread: &Thread, recent: &mut Recent) -> Vec<Line> {
         let mut random = Random::new(self.seed, &[6, self.talk.number, place as u64]);
         let mut of_root = Random::new(self.seed, &[12, self.talk.number, thread.root]);
         let roles = self.roles(&mut of_root, thread.card.script.roles());
@@ -40,6 +44,7 @@ impl Writer<'_> {
         let scope = Scope {
             slots: &[&thread.card.topic.slots, &self.bank.words],
             key: of_root.next(),
+            hour: hour_of(thread.start_ms),
             day: Random::new(self.seed, &[10, thread.day]).next(),
             names: &names,
         };
@@ -48,7 +53,7 @@ impl Writer<'_> {
         let mut lines: Vec<Line> = Vec::with_capacity(turns.len() + thread.extras);
         for (number, turn) in turns.iter().enumerate() {
             let speaker = roles[turn.role % roles.len()];
-            let mut text = self.say(&mut random, &scope, speaker, turn.template);
+            let mut text = self.say(&mut random, &scope, recent, (speaker, turn.template));
             if let Some(&(last, _)) = lines.last()
                 && last != speaker
                 && !self.talk.is_direct()
@@ -60,7 +65,7 @@ impl Writer<'_> {
             lines.push((speaker, text));
             while after.last() == Some(&number) {
                 after.pop();
-                let line = self.reaction(&mut random, &scope, speaker);
+                let line = self.reaction(&mut random, &scope, recent, speaker);
                 lines.push(line);
             }
         }
@@ -75,24 +80,44 @@ impl Writer<'_> {
         places
     }
 
-    fn reaction(&self, random: &mut Random, scope: &Scope<'_>, last: usize) -> Line {
+    fn reaction(
+        &self,
+        random: &mut Random,
+        scope: &Scope<'_>,
+        recent: &mut Recent,
+        last: usize,
+    ) -> Line {
         let count = self.talk.participants.len();
         let mut speaker = self.speaker(random);
         if speaker == last {
             speaker = (last + 1) % count;
         }
-        let template: &str = *random.pick(self.bank.list("react"));
-        (speaker, self.say(random, scope, speaker, template))
+        let template = *random.pick(self.bank.list("react"));
+        let text = self.say(random, scope, recent, (speaker, template));
+        (speaker, text)
     }
 
+    /// What somebody says, put in words that were not used lately, if there are any.
     fn say(
         &self,
         random: &mut Random,
         scope: &Scope<'_>,
-        speaker: usize,
-        template: &str,
+        recent: &mut Recent,
+        (speaker, template): (usize, &str),
     ) -> String {
-        Voice::new(self.seed, self.name(speaker)).say(random, self.bank, scope, template)
+        let voice = Voice::new(self.seed, self.name(speaker));
+        let mut text = voice.say(random, self.bank, scope, template);
+        for _ in 0..WORDINGS_MAX {
+            if !recent.has(&text) {
+                break;
+            }
+            text = voice.say(random, self.bank, scope, template);
+        }
+        if recent.has(&text) && !text.contains('`') {
+            voice.vary(random, self.bank, &mut text);
+        }
+        recent.add(&text);
+        text
     }
 
     fn name(&self, at: usize) -> &UserName {

@@ -40,6 +40,8 @@ const SHORT_ENGLISH: &[(&str, &str)] = &[
     ("really", "rly"),
     ("about", "abt"),
 ];
+/// Most sentences that are added.
+const MORE_MAX: u32 = 2;
 /// Different emoji of one user.
 const FAVORITES: u64 = 4;
 
@@ -73,8 +75,13 @@ impl Voice {
         expand(random, scope, template, &mut text);
         // Code and addresses are written as they are.
         let is_exact = text.contains('`') || text.contains("://") || text.contains('\n');
-        if !is_exact && random.chance(self.more_percent) {
-            self.add_more(random, bank, scope, &mut text);
+        for _ in 0..MORE_MAX {
+            if !is_exact && random.chance(self.more_percent) {
+                self.add_more(random, bank, scope, &mut text);
+            }
+        }
+        if text.contains(" ,") {
+            text = text.replace(" ,", ",");
         }
         if !is_exact {
             text = match bank.language {
@@ -91,6 +98,21 @@ impl Voice {
             text.push_str(self.emoji(random, bank));
         }
         text
+    }
+
+    /// Says it a little differently.
+    pub(crate) fn vary(&self, random: &mut Random, bank: &Bank, text: &mut String) {
+        let emoji = *random.pick(bank.list("emoji"));
+        let is_plain = text.ends_with(|c: char| c.is_alphanumeric());
+        match (bank.language, random.below(3)) {
+            (Language::English, 0) if is_plain => text.push_str("..."),
+            (Language::Chinese, 0) if is_plain => text.push_str("……"),
+            (Language::Chinese, 1) if is_plain => text.push('～'),
+            (Language::English | Language::Chinese, _) => {
+                text.push(' ');
+                text.push_str(emoji);
+            }
+        }
     }
 
     fn add_more(&self, random: &mut Random, bank: &Bank, scope: &Scope<'_>, text: &mut String) {

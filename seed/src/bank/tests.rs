@@ -46,6 +46,7 @@ fn every_template_expands() {
                 let scope = Scope {
                     slots: &[own, &bank.words],
                     key,
+                    hour: key % 24,
                     day: key,
                     names: &["user1", "user2", "user3", "user4"],
                 };

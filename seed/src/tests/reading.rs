@@ -155,7 +155,7 @@ async fn there_is_something_of_everything() {
     );
     assert!(share(&|b| b.ends_with(['?', '？'])) > 0.08, "questions");
     assert!(share(&|b| b.chars().count() < 15) > 0.05, "short ones");
-    assert!(share(&|b| b.chars().count() > 120) > 0.01, "long ones");
+    assert!(share(&|b| b.chars().count() > 100) > 0.01, "long ones");
     let lower = |b: &str| b.is_ascii() && b.len() > 20 && b.to_lowercase() == b;
     assert!((0.05..0.5).contains(&share(&lower)), "lower case");
     // Two people alone talk of other things than a room.
