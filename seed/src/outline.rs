@@ -26,7 +26,7 @@ const EVENT_TURN: usize = 8;
 const STRETCHES: usize = 3;
 /// How many messages besides the script's a thread gets: of a hundred.
 const EXTRA_WEIGHTS: [u64; 4] = [55, 30, 12, 3];
-const EXTRA_WEIGHTS_DIRECT: [u64; 4] = [72, 28, 0, 0];
+const EXTRA_WEIGHTS_DIRECT: [u64; 4] = [90, 10, 0, 0];
 
 /// The outline of one conversation.
 #[derive(Debug)]
@@ -192,7 +192,7 @@ impl Outline {
                 return Card { topic, script };
             }
         }
-        if random.chance(ELSEWHERE_PERCENT) {
+        if !self.is_direct && random.chance(ELSEWHERE_PERCENT) {
             let topic = random.pick(&self.bank.topics);
             let script = random.pick(&topic.scripts);
             if script.fits(hour) {

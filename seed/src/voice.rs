@@ -57,7 +57,7 @@ impl Voice {
             is_loose: random.chance(34),
             ends_with_stop: random.chance(38),
             is_short: random.chance(18),
-            more_percent: *random.pick(&[0, 0, 4, 10, 22]),
+            more_percent: *random.pick(&[0, 0, 3, 6, 12]),
             emoji_percent: *random.pick(&[0, 0, 0, 6, 14, 35]),
             key: random.next(),
         }
@@ -123,7 +123,7 @@ impl Voice {
             Language::Chinese if text.ends_with(ends) => {}
             Language::Chinese => text.push('，'),
         }
-        let template: &str = *random.pick(bank.list("more"));
+        let template: &str = random.pick::<&str>(bank.list("more"));
         expand(random, scope, template, text);
     }
 
@@ -153,8 +153,10 @@ impl Voice {
         if self.is_loose {
             text = text.replace('，', " ");
         }
-        if self.is_short && random.chance(15) {
-            let laugh: &str = *random.pick(&["哈哈", "～", "哈哈哈", "嘿嘿", "…", "呀"]);
+        if self.is_short && random.chance(15) && !text.ends_with(['？', '…']) {
+            let end = text.trim_end_matches('。').len();
+            text.truncate(end);
+            let laugh: &str = random.pick::<&str>(&["哈哈", "～", "哈哈哈", "嘿嘿", "…", "呀"]);
             text.push_str(laugh);
         }
         text
@@ -162,7 +164,7 @@ impl Voice {
 
     fn emoji<'b>(&self, random: &mut Random, bank: &'b Bank) -> &'b str {
         let favorite = random.below(FAVORITES);
-        *Random::new(self.key, &[favorite]).pick(bank.list("emoji"))
+        Random::new(self.key, &[favorite]).pick::<&str>(bank.list("emoji"))
     }
 }
 

@@ -86,7 +86,7 @@ async fn talks_go_on_the_next_day() {
     let began = |record: &&Record| record.body.to_lowercase().starts_with("starting the");
     let ended = |record: &&Record| {
         let body = record.body.to_lowercase();
-        body.contains("morning! the") || body.contains("postmortem") || body.contains("as promised")
+        body.contains("update: the") || body.contains("postmortem") || body.contains("as promised")
     };
     assert!(log.iter().any(|r| began(&r)) || log.iter().any(|r| ended(&r)));
     let follow_up = log
@@ -153,7 +153,7 @@ async fn there_is_something_of_everything() {
         (0.05..0.4).contains(&share(&|b| b.contains(is_emoji))),
         "emoji"
     );
-    assert!(share(&|b| b.ends_with(['?', '？'])) > 0.08, "questions");
+    assert!(share(&|b| b.contains(['?', '？'])) > 0.1, "questions");
     assert!(share(&|b| b.chars().count() < 15) > 0.05, "short ones");
     assert!(share(&|b| b.chars().count() > 100) > 0.01, "long ones");
     let lower = |b: &str| b.is_ascii() && b.len() > 20 && b.to_lowercase() == b;
