@@ -66,8 +66,8 @@ pub(super) fn wipe(dir: &Path) -> Result<Vec<PathBuf>, OpenError> {
         return Ok(Vec::new());
     }
     let _lock = lock(dir)?;
-    let ours = Connection::open_with_flags(&file, OpenFlags::SQLITE_OPEN_READ_ONLY)
-        .and_then(|connection| is_ours(&connection));
+    let is_settled = !exists(&write_ahead_log::path(&file))?;
+    let ours = connect(&file, is_settled).and_then(|connection| is_ours(&connection));
     // What can't be read as a database is nothing that this program may remove.
     if !ours.unwrap_or(false) {
         return Err(OpenError::Foreign { file });
