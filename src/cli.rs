@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand};
 
 pub use client::ClientArgs;
 pub use role::{GatewayArgs, ServerArgs, ServiceArgs, StatusArgs};
-pub use seed::SeedArgs;
+pub use seed::{SeedArgs, SeedLanguage};
 
 /// A chat cluster that you host yourself.
 #[derive(Debug, Parser)]
@@ -46,7 +46,7 @@ pub enum Command {
     Client(ClientArgs),
     /// Stop one server of a running `antiphon up`; the others go on
     StopServer(StopServerArgs),
-    /// Fill the data directory with demo users, rooms and conversations; wipes nothing
+    /// Fill the data directory with demo users, rooms and conversations
     Seed(SeedArgs),
     /// Try the word filter
     Filter {

@@ -21,7 +21,6 @@ use antiphon_core::error_chain::ErrorChain;
 use antiphon_core::shutdown::Shutdown;
 use antiphon_core::task::{self, TaskKind};
 use antiphon_core::words::Words;
-use antiphon_seed::Progress;
 use clap::Parser;
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
@@ -425,39 +424,5 @@ fn run_seed(args: &SeedArgs) -> ExitCode {
         Err(code) => return code,
     };
     install_log(&config);
-    output::error_line(&format!("filling {}", dir.display()));
-    let mut percent = 0;
-    let mut progress = |progress: Progress| {
-        if let Progress::Messages { done, total } = progress {
-            let now = done * 100 / total.max(1);
-            if now >= percent + 10 {
-                percent = now;
-                output::error_line(&format!("  {now} % of {total} messages"));
-            }
-        }
-    };
-    let seeding = seeding::seed_data_dir(&dir, args.options(), &mut progress);
-    match runtime().block_on(seeding) {
-        Ok(seeded) => {
-            let s = &seeded.summary;
-            output::line(&format!(
-                "users     {} made, {} were there",
-                s.users_made, s.users_there
-            ));
-            output::line(&format!(
-                "rooms     {} made, {} were there",
-                s.rooms_made, s.rooms_there
-            ));
-            output::line(&format!(
-                "messages  {} made, {} were there",
-                s.messages_made, s.messages_there
-            ));
-            output::line(&format!(
-                "log in    user1, user2, … with the password {}",
-                seeded.password
-            ));
-            ExitCode::SUCCESS
-        }
-        Err(error) => fail(&error),
-    }
+    ExitCode::from(seeding::command::run(&runtime(), args, &dir).code())
 }

@@ -1,5 +1,8 @@
 //! `antiphon seed`, and the `--seed` of `antiphon up`: test data in the embedded store.
 
+pub mod command;
+mod show;
+
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -30,7 +33,7 @@ pub enum SeedingError {
         source: io::Error,
     },
     /// The seed itself.
-    #[error("the test data were not made")]
+    #[error(transparent)]
     Seed(#[from] SeedError),
 }
 
@@ -43,14 +46,19 @@ pub struct Seeded {
     pub password: String,
 }
 
-/// Fills the store of a data directory that no process has open.
+/// Fills the store of a data directory that no process has open; `None` if `stop` came
+/// before it was full. What is stored then stays, and the next run goes on from there.
 pub async fn seed_data_dir(
     data_dir: &Path,
     options: SeedOptions,
     progress: &mut (dyn FnMut(Progress) + Send),
-) -> Result<Seeded, SeedingError> {
+    stop: impl Future<Output = ()>,
+) -> Result<Option<Seeded>, SeedingError> {
     let store = EmbeddedStore::open(data_dir).await?;
-    let seeded = seed_store(&store, data_dir, options, progress).await;
+    let seeded = tokio::select! {
+        seeded = seed_store(&store, data_dir, options, progress) => seeded.map(Some),
+        () = stop => Ok(None),
+    };
     store.close().await;
     seeded
 }
@@ -72,13 +80,26 @@ pub(crate) async fn seed_store(
         password_hash: hash,
         ..options
     };
-    let stores = Stores {
+    let summary = antiphon_seed::run(&stores(store), &options, progress).await?;
+    Ok(Seeded { summary, password })
+}
+
+fn stores(store: &EmbeddedStore) -> Stores {
+    Stores {
         users: store.users(),
         rooms: store.rooms(),
         archive: store.archive(),
-    };
-    let summary = antiphon_seed::run(&stores, &options, progress).await?;
-    Ok(Seeded { summary, password })
+    }
+}
+
+/// Removes the demo users' password with them.
+fn forget_password(data_dir: &Path) -> Result<(), SeedingError> {
+    let path = data_dir.join(PASSWORD_FILE);
+    match fs::remove_file(&path) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(source) => Err(SeedingError::Password { path, source }),
+    }
 }
 
 fn demo_password(path: &Path) -> io::Result<String> {
