@@ -201,16 +201,7 @@ impl Up {
         let scope = Shutdown::new();
         let (admin, admin_addr) = role::start_admin(config, &scope).await?;
         role::meter(&admin, &table, servers.values().cloned().collect());
-        let gateway_config = settings::gateway(config)?;
-        let directory = Arc::clone(&backends.directory);
-        let gateway_scope = scope.clone();
-        task::spawn(&scope, TaskKind::Server, async move {
-            if let Err(error) =
-                antiphon_gateway::run(gateway, gateway_config, directory, gateway_scope).await
-            {
-                error!(error = %ErrorChain(&error), "the gateway ended");
-            }
-        });
+        start_gateway(gateway, config, &backends, &scope)?;
         let (request_tx, requests) = mpsc::channel(CONTROL_QUEUE_DEPTH);
         let control = Control::open(data_dir, request_tx, &scope).await?;
         let up = Self {
@@ -361,6 +352,24 @@ impl Up {
         info!(clean, "stopped");
         clean
     }
+}
+
+fn start_gateway(
+    listener: TcpListener,
+    config: &Config,
+    backends: &Backends,
+    scope: &Shutdown,
+) -> Result<(), SettingsError> {
+    let config = settings::gateway(config)?;
+    let directory = Arc::clone(&backends.directory);
+    let gateway_scope = scope.clone();
+    task::spawn(scope, TaskKind::Server, async move {
+        let served = antiphon_gateway::run(listener, config, directory, gateway_scope).await;
+        if let Err(error) = served {
+            error!(error = %ErrorChain(&error), "the gateway ended");
+        }
+    });
+    Ok(())
 }
 
 fn with_port(host: &str) -> String {
