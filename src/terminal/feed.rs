@@ -1,11 +1,11 @@
 //! What comes from the network, turned into lines: a function of the event and the state.
 
-use std::time::Duration;
-
-use antiphon_client::{Closed, DisconnectReason, Event};
+use antiphon_client::Event;
+use antiphon_core::clock;
 use antiphon_protocol::UserName;
 use antiphon_protocol::message::{Presence, RoomEvent, RoomEventKind};
 
+use super::outage::Outage;
 use super::render::{self, Painter};
 use super::sanitize;
 use super::state::State;
@@ -22,25 +22,42 @@ pub fn lines(event: Event, state: &mut State, painter: Painter) -> Vec<String> {
             conversations,
             log_replaced,
         } => {
+            if log_replaced {
+                state.outage = Outage::default();
+            }
+            let back = state
+                .outage
+                .back(&state.server, &conversations, clock::now());
             state.logged_in(username.as_str(), &conversations);
-            let mut lines = vec![painter.dim(&format!("— connected again, to {}", state.server))];
+            let mut lines: Vec<String> = back.map(|line| painter.dim(&line)).into_iter().collect();
             if log_replaced {
                 let words = "— this server has another log than before: older messages are gone";
                 lines.push(painter.error(words));
             }
             lines
         }
-        Event::Disconnected { reason, retry_in } => disconnected(&reason, retry_in, state, painter),
+        Event::Disconnected { reason, retry_in } => {
+            state.connected = false;
+            let line = state.outage.lost(&reason, retry_in, clock::now());
+            line.map(|line| painter.dim(&line)).into_iter().collect()
+        }
         Event::Message(message) => {
             state.saw_message(&message);
-            vec![painter.message(&message, &state.me)]
+            let mut lines = vec![painter.message(&message, &state.me)];
+            let behind = state.outage.message(&message.conversation, message.seq);
+            lines.extend(behind.map(|line| painter.dim(&line)));
+            lines
         }
         Event::Presence(presence) => came_or_went(&presence, state, painter),
         Event::RoomEvent(event) => {
             let line = room_event(&event, state);
-            line.map(|line| painter.dim(&format!("{} {line}", render::time_of_day(event.ts))))
-                .into_iter()
-                .collect()
+            let line = line.map(|line| format!("{} {line}", render::time_of_day(event.ts)));
+            let conversation = format!("room:{}", event.room_name);
+            let behind = event
+                .seq
+                .and_then(|seq| state.outage.reached(&conversation, seq));
+            let lines = line.into_iter().chain(behind);
+            lines.map(|line| painter.dim(&line)).collect()
         }
         Event::Notice(notice) => {
             vec![painter.dim(&format!("— {}", sanitize::line(&notice.message)))]
@@ -52,7 +69,11 @@ pub fn lines(event: Event, state: &mut State, painter: Painter) -> Vec<String> {
         } => {
             state.saw_seq(&conversation, to);
             let place = render::label(&conversation);
-            vec![painter.error(&format!("— {place}: messages {from} to {to} are gone"))]
+            let hole = format!("— {place}: messages {from} to {to} are gone");
+            let mut lines = vec![painter.error(&hole)];
+            let behind = state.outage.reached(&conversation, to);
+            lines.extend(behind.map(|line| painter.dim(&line)));
+            lines
         }
         Event::Stopped { reason } => {
             let why = sanitize::line(&reason.to_string());
@@ -66,38 +87,6 @@ pub fn lines(event: Event, state: &mut State, painter: Painter) -> Vec<String> {
             }
         }
     }
-}
-
-/// One line a loss, however often the next attempts fail.
-fn disconnected(
-    reason: &DisconnectReason,
-    retry_in: Duration,
-    state: &mut State,
-    painter: Painter,
-) -> Vec<String> {
-    if !std::mem::replace(&mut state.connected, false) {
-        return Vec::new();
-    }
-    let why = sanitize::line(&words(reason));
-    let when = if retry_in.as_secs() == 0 {
-        "trying again".to_owned()
-    } else {
-        format!("trying again in {}s", retry_in.as_secs())
-    };
-    vec![painter.dim(&format!("— not connected ({why}); {when}"))]
-}
-
-/// A server's own words are enough, if it has some; how a connection broke tells nobody much.
-fn words(reason: &DisconnectReason) -> String {
-    if let DisconnectReason::Closed(Closed::Lost(_)) = reason {
-        return "the connection broke".to_owned();
-    }
-    if let DisconnectReason::Closed(Closed::Server { reason, .. }) = reason
-        && !reason.is_empty()
-    {
-        return format!("the server says: {reason}");
-    }
-    reason.to_string()
 }
 
 fn came_or_went(presence: &Presence, state: &mut State, painter: Painter) -> Vec<String> {

@@ -112,7 +112,10 @@ async fn first_login(events: &mut Events, state: &SharedState) -> Result<(), Log
                 conversations,
                 ..
             } => {
-                state.lock().logged_in(username.as_str(), &conversations);
+                let mut state = state.lock();
+                state.logged_in(username.as_str(), &conversations);
+                let server = state.server.clone();
+                state.outage.begins(&server, &conversations);
                 return Ok(());
             }
             Event::Disconnected { reason, .. } => match reason {

@@ -37,6 +37,11 @@ impl Painter {
         Self { color }
     }
 
+    /// Whether it paints.
+    pub fn is_colored(self) -> bool {
+        self.color
+    }
+
     /// Words that matter less.
     pub fn dim(self, text: &str) -> String {
         if self.color {

@@ -8,6 +8,7 @@ use antiphon_client::StopReason;
 use antiphon_protocol::Message;
 use antiphon_protocol::client::{ConversationSummary, Read, Target};
 
+use super::outage::Outage;
 use super::render;
 
 /// Names that are kept for completion.
@@ -36,6 +37,8 @@ pub struct State {
     pub connected: bool,
     /// The server of the connection.
     pub server: String,
+    /// What was said of the connection.
+    pub outage: Outage,
     /// Why the client stopped for good.
     pub stopped: Option<StopReason>,
     /// Users of whom it was said that they are away.

@@ -1,6 +1,8 @@
 //! Tests.
 
-use antiphon_client::StopReason;
+use std::time::Duration;
+
+use antiphon_client::{Closed, DisconnectReason, StopReason};
 use antiphon_protocol::RoomName;
 use antiphon_protocol::message::Notice;
 
@@ -38,7 +40,7 @@ fn a_loss_is_one_line_however_long_it_lasts() {
     };
     assert_eq!(
         shown(loss(), state),
-        ["— not connected (the connection broke); trying again in 2s"]
+        ["— connection lost (it broke); trying again in 2 s"]
     );
     assert!(shown(loss(), state).is_empty());
     assert!(
@@ -55,7 +57,7 @@ fn a_loss_is_one_line_however_long_it_lasts() {
         conversations: Vec::new(),
         log_replaced: false,
     };
-    assert_eq!(shown(back, state), ["— connected again, to s2"]);
+    assert_eq!(shown(back, state), ["— back on s2 after 0 s"]);
     let restart = Event::Disconnected {
         reason: DisconnectReason::Closed(Closed::Server {
             code: 1012,
@@ -63,10 +65,13 @@ fn a_loss_is_one_line_however_long_it_lasts() {
         }),
         retry_in: Duration::ZERO,
     };
-    assert_eq!(
-        shown(restart, state),
-        ["— not connected (the server says: restart); trying again"]
-    );
+    assert!(shown(restart, state).is_empty(), "a planned move is one line");
+    let moved = Event::LoggedIn {
+        username: UserName::parse("alice").unwrap(),
+        conversations: Vec::new(),
+        log_replaced: false,
+    };
+    assert_eq!(shown(moved, state), ["— back on s2 (restart)"]);
 }
 
 #[test]
