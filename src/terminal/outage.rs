@@ -8,7 +8,7 @@ use std::time::Duration;
 use antiphon_client::{Closed, DisconnectReason};
 use antiphon_core::clock::Instant;
 use antiphon_protocol::client::ConversationSummary;
-use antiphon_protocol::close_code::RESTART;
+use antiphon_protocol::close_code::{DRAINING, RESTART};
 
 use super::sanitize;
 
@@ -224,7 +224,7 @@ fn planned(reason: &DisconnectReason) -> Option<String> {
     match reason {
         DisconnectReason::Asked(why) => Some(short(why)),
         DisconnectReason::Closed(Closed::Server { code, reason })
-            if *code == RESTART.code =>
+            if [RESTART.code, DRAINING.code].contains(code) =>
         {
             Some(short(reason))
         }

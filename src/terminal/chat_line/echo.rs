@@ -84,13 +84,18 @@ impl Window {
         if grapheme == "\t" {
             return shown.push(' ');
         }
-        let harmless: String = grapheme
-            .chars()
-            .filter(|char| !sanitize::is_steering(*char))
-            .collect();
+        let harmless: String = grapheme.chars().filter(|char| self.shows(*char)).collect();
         let lacking = counted.saturating_sub(usize::from(self.mode.width(&harmless)));
         shown.push_str(&harmless);
         shown.extend(std::iter::repeat_n(BOX, lacking));
+    }
+
+    /// Terminals disagree on what joins emoji and picks their style. Without it they are shown
+    /// apart and as wide as the editor counts them, everywhere; what is sent keeps it.
+    fn shows(self, char: char) -> bool {
+        let joins = matches!(char, '\u{200d}' | '\u{fe00}'..='\u{fe0f}');
+        let apart = self.mode == GraphemeClusterMode::WcWidth;
+        !(sanitize::is_steering(char) || joins && apart)
     }
 
     /// The editor's own count.

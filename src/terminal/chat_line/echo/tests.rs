@@ -33,7 +33,7 @@ fn rows_are_filled_where_the_editor_breaks_them() {
     let torn = format!("abc{FAMILY}");
     assert_eq!(
         screen.show(&torn, start),
-        (format!("abc     {FAMILY}"), at(1, 8))
+        ("abc     👨👩👧👦".to_owned(), at(1, 8))
     );
     assert_eq!(screen.show("a\nb", start), ("a\nb".to_owned(), at(1, 1)));
 }
@@ -50,10 +50,23 @@ fn what_steers_a_terminal_is_not_shown() {
         ("a\tb", "a b"),
         ("a\u{202e}b\u{2066}", "ab"),
         ("e\u{301}", "e\u{301}"),
-        (FAMILY, FAMILY),
+        (FAMILY, "👨👩👧👦"),
+        ("❤\u{fe0f}", "❤"),
     ] {
         assert_eq!(screen.show(typed, start).0, shown, "{typed:?}");
     }
+}
+
+#[test]
+fn a_terminal_that_joins_emoji_gets_them_joined() {
+    let window = Window {
+        columns: 80,
+        mode: GraphemeClusterMode::Unicode,
+    };
+    let start = at(0, 0);
+    assert_eq!(window.show(FAMILY, start), (FAMILY.to_owned(), at(0, 2)));
+    let boxed = window.show("a\u{7}b", start);
+    assert_eq!(boxed, ("a\u{fffd}b".to_owned(), at(0, 3)));
 }
 
 fn piece() -> impl Strategy<Value = String> {
