@@ -3,6 +3,9 @@
 
 pub(crate) mod client;
 pub(crate) mod cluster;
+pub(crate) mod liar;
+pub(crate) mod link;
+pub(crate) mod pty_bytes;
 pub(crate) mod raw;
 pub(crate) mod terminal;
 pub(crate) mod wait;
