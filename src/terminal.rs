@@ -227,6 +227,7 @@ fn chat(
         lines_rx,
         gate: gate.clone(),
         state: state.clone(),
+        unsent: unsent.clone(),
         painter,
     };
     let handle = runtime.handle().clone();
@@ -251,6 +252,8 @@ fn chat(
     let unsent = runtime.block_on(session.settle());
     runtime.block_on(session.tell_read());
     session.client.stop();
+    // A printer that waits for the editor to take a line waits no longer.
+    drop(line);
     // Its panic was printed already.
     let _joined = printing.join();
     session.gate.drain().iter().for_each(screen::line);

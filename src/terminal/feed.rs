@@ -14,7 +14,7 @@ use super::state::State;
 pub fn lines(event: Event, state: &mut State, painter: Painter) -> Vec<String> {
     match event {
         Event::Connected { server } => {
-            state.server = sanitize::line(&server);
+            state.server = sanitize::excerpt(&server);
             Vec::new()
         }
         Event::LoggedIn {
@@ -60,7 +60,10 @@ pub fn lines(event: Event, state: &mut State, painter: Painter) -> Vec<String> {
             lines.map(|line| painter.dim(&line)).collect()
         }
         Event::Notice(notice) => {
-            vec![painter.dim(&format!("— {}", sanitize::line(&notice.message)))]
+            let words = sanitize::line(&notice.message);
+            let said = Some(words).filter(|words| !words.trim().is_empty());
+            let line = said.map(|words| painter.dim(&format!("— {words}")));
+            line.into_iter().collect()
         }
         Event::Gap {
             conversation,

@@ -106,7 +106,7 @@ pub async fn log_in(
 async fn first_login(events: &mut Events, state: &SharedState) -> Result<(), LoginError> {
     while let Some(event) = events.recv().await {
         match event {
-            Event::Connected { server } => state.lock().server = sanitize::line(&server),
+            Event::Connected { server } => state.lock().server = sanitize::excerpt(&server),
             Event::LoggedIn {
                 username,
                 conversations,

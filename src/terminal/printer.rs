@@ -15,6 +15,7 @@ use super::gate::Gate;
 use super::render::Painter;
 use super::screen::Shown;
 use super::state::SharedState;
+use super::unsent::SharedUnsent;
 
 /// What the printer's thread works with.
 #[derive(Debug)]
@@ -29,6 +30,8 @@ pub struct Printer<P> {
     pub gate: Arc<Gate>,
     /// What is known.
     pub state: SharedState,
+    /// Own messages that are not stored.
+    pub unsent: SharedUnsent,
     /// How things look.
     pub painter: Painter,
 }
@@ -47,6 +50,12 @@ impl<P: ExternalPrinter> Printer<P> {
         loop {
             match runtime.block_on(self.next()) {
                 Next::Event(event) => {
+                    // An own message that comes back from the log is stored, acknowledged or not.
+                    if let Event::Message(message) = &*event
+                        && let Some(client_id) = &message.client_id
+                    {
+                        self.unsent.stored(client_id);
+                    }
                     let lines = feed::lines(*event, &mut self.state.lock(), self.painter);
                     lines.iter().for_each(|line| self.push(line));
                 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use antiphon_client::StopReason;
-use antiphon_protocol::Message;
+use antiphon_protocol::{Message, RoomName, UserName};
 use antiphon_protocol::client::{ConversationSummary, Read, Target};
 
 use super::outage::Outage;
@@ -82,10 +82,19 @@ impl State {
         self.presence_told.clear();
         let current = self.current_conversation();
         for summary in conversations {
+            // A name that cannot be one is not offered, shown or typed for anybody.
             if let Some(room) = summary.name.strip_prefix("room:") {
+                if RoomName::parse(room).is_err() {
+                    continue;
+                }
                 self.rooms.insert(room.to_owned());
             } else if let Some(user) = summary.name.strip_prefix("user:") {
+                if UserName::parse(user).is_err() {
+                    continue;
+                }
                 self.saw_user(user);
+            } else {
+                continue;
             }
             if summary.unread > 0 && current.as_deref() != Some(&*summary.name) {
                 self.unread.insert(summary.name.clone(), summary.unread);

@@ -6,10 +6,15 @@ mod hostile;
 mod own;
 mod typing;
 
+use std::time::Duration;
+
 use crate::harness::link::Link;
 use crate::harness::pty_bytes::assert_ours;
 use crate::harness::terminal::{Look, Terminal};
-use crate::harness::{Client, Cluster, PASSWORD};
+use crate::harness::{Client, Cluster, PASSWORD, wait_until};
+
+/// Longer than the longest wait between two attempts to connect.
+const BACK_OFF_DEADLINE: Duration = Duration::from_secs(75);
 
 /// A terminal in the room `garden`, on a line to the cluster's first server that can be cut.
 async fn on_a_line(cluster: &Cluster, name: &str, look: Look) -> (Link, Terminal, Client) {
@@ -54,6 +59,18 @@ async fn said_by(name: &str, reader: &mut Client) -> Vec<String> {
 fn count(terminal: &Terminal, words: &str) -> usize {
     let lines = terminal.lines();
     lines.iter().filter(|line| line.contains(words)).count()
+}
+
+/// As [`Terminal::sees`], with patience for a client that waits between its attempts.
+async fn sees_in_the_end(terminal: &Terminal, words: &str) {
+    wait_until(words, BACK_OFF_DEADLINE, || async {
+        if count(terminal, words) > 0 {
+            Ok(())
+        } else {
+            Err(format!("\n{}", terminal.lines().join("\n")))
+        }
+    })
+    .await;
 }
 
 fn bytes_are_ours(terminal: &Terminal) {

@@ -45,7 +45,6 @@ const COMMANDS: &[(&str, &str)] = &[
     ("/unread", "!"),
     ("/invite bob", "!"),
     ("/create attic", "!"),
-    ("/help no\u{202e}such", "there is no command"),
 ];
 
 /// One visit; gives the screen after the server said everything.
@@ -67,6 +66,10 @@ async fn visit(gateway: &str, look: Look) -> Vec<String> {
         victim.sees(answered).await;
         victim.is_ready().await;
     }
+    // One's own words, pasted from somewhere.
+    victim.press("/help no\u{202e}such\u{9b}2J\r");
+    victim.sees("there is no command /nosuch2J").await;
+    victim.is_ready().await;
     // Names that are offered.
     victim.press("/join \t\t");
     victim.line_ends_with("/join").await;
@@ -112,7 +115,6 @@ async fn a_lying_gateway_steers_no_terminal() {
     let evil = words().concat();
     let bodies = [
         evil.clone(),
-        json!({"name": evil, "host": evil, "port": 1}).to_string(),
         json!({"name": "s1", "host": "127.0.0.1", "port": evil}).to_string(),
         json!({evil.as_str(): evil}).to_string(),
         json!(evil).to_string(),

@@ -6,9 +6,8 @@ use antiphon_core::clock;
 use serde_json::json;
 
 use super::super::options;
-use super::{bytes_are_ours, count, on_a_line, said_by};
-use crate::harness::{Cluster, wait_until};
-use crate::harness::DEADLINE;
+use super::{bytes_are_ours, count, on_a_line, said_by, sees_in_the_end};
+use crate::harness::Cluster;
 use crate::harness::terminal::Look;
 
 /// Longer than any patience of the first attempts.
@@ -34,7 +33,7 @@ async fn what_is_said_without_a_connection_waits_and_is_stored_in_order_and_once
 
     let server = &cluster.servers()[0];
     link.lead_to(&server.name, &server.client);
-    erin.sees(&format!("back on {}", server.name)).await;
+    sees_in_the_end(&erin, &format!("back on {}", server.name)).await;
     for text in ["one", "two", "three"] {
         erin.sees(&format!("#garden erin  {text}")).await;
     }
@@ -54,7 +53,6 @@ async fn what_is_said_without_a_connection_waits_and_is_stored_in_order_and_once
 async fn leaving_messages_behind_is_asked_and_told() {
     let cluster = Cluster::start(&options());
     let (link, mut erin, mut gardener) = on_a_line(&cluster, "erin", Look::default()).await;
-    // What was said a moment before leaving is stored.
     link.cut();
     erin.sees("connection lost").await;
     erin.enter("lost words").await;
@@ -103,7 +101,6 @@ async fn what_came_back_is_tried_again_or_given_up() {
     erin.sees("1 message given up").await;
     erin.enter("/retry").await;
     erin.sees("nothing to send again").await;
-    wait_until("one message in the cellar", DEADLINE, || async { Ok(()) }).await;
     let (messages, _) = gardener.history("room:cellar").await;
     assert_eq!(messages.len(), 1, "{messages:?}");
     bytes_are_ours(&erin);

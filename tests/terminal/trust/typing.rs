@@ -39,7 +39,7 @@ fn storm(mut client: Client, stop: Arc<AtomicBool>) -> JoinHandle<(Client, usize
         while !stop.load(Ordering::Relaxed) {
             ticks.tick().await;
             let text = format!("disturbance {said:03}.");
-            client.say("garden", &text, &text).await;
+            client.say("garden", &text, &format!("storm-{said}")).await;
             said += 1;
         }
         (client, said)
@@ -73,13 +73,13 @@ fn long_line() -> (Vec<String>, String) {
     let beginning = "今天天气很好，我们一起去公园散步吧，然后去喝咖啡，晚上再看一部电影，你觉得怎么样呢？";
     let middle = format!(" {FAMILY} e\u{301} 👍🏽 🇩🇪 ❤\u{fe0f} mixed with words ");
     let mut keys: Vec<String> = Vec::new();
-    let mut type_in = |text: &str, keys: &mut Vec<String>| {
+    let type_in = |text: &str, keys: &mut Vec<String>| {
         keys.extend(text.chars().map(String::from));
     };
     type_in(beginning, &mut keys);
     type_in(&middle, &mut keys);
     type_in("done", &mut keys);
-    let mut press = |key: &str, times: usize, keys: &mut Vec<String>| {
+    let press = |key: &str, times: usize, keys: &mut Vec<String>| {
         keys.extend(std::iter::repeat_n(key.to_owned(), times));
     };
     // At the beginning, and back.
@@ -202,7 +202,7 @@ async fn a_narrow_terminal_and_one_that_changes_keep_the_line() {
         if index % 8 == 0 {
             let text = format!("n{index}");
             gardener.say("garden", &text, &text).await;
-            erin.sees(&format!("gardener  {text}")).await;
+            erin.sees(&format!("er  {text}")).await;
         }
     }
     shows_the_line(&erin, &first).await;
@@ -220,10 +220,6 @@ async fn a_narrow_terminal_and_one_that_changes_keep_the_line() {
     erin.press("\r");
     let text = format!("{second}!");
     let wanted = [first, text];
-    crate::harness::wait_until("both messages", crate::harness::DEADLINE, || async {
-        Ok(())
-    })
-    .await;
     erin.is_ready().await;
     erin.sees("宽窄宽窄!").await;
     assert_eq!(said_by("erin", &mut gardener).await, wanted);
