@@ -68,7 +68,8 @@ fn sequence(text: &str) -> Option<usize> {
         "A" | "B" | "C" | "D" | "G" => {
             parameters.is_empty() || parameters.parse().is_ok_and(|count: u32| count <= MOVE_MAX)
         }
-        "J" | "K" => parameters.is_empty(),
+        "J" => parameters.is_empty(),
+        "K" => matches!(parameters, "" | "2"),
         _ => false,
     };
     is_ours.then_some("\u{1b}[".len() + end + 1)

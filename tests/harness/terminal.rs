@@ -208,12 +208,12 @@ impl Terminal {
     /// The exit code of a process that ends in time.
     pub(crate) async fn exit_code(&mut self) -> u32 {
         let what = format!("the end of the client of {}", self.name);
-        let child = Mutex::new(&mut self.child);
+        let (child, screen) = (Mutex::new(&mut self.child), &self.screen);
         wait_until(&what, DEADLINE, || async {
             let status = child.lock().unwrap().try_wait().unwrap();
             status
                 .map(|status| status.exit_code())
-                .ok_or_else(|| "it runs".to_owned())
+                .ok_or_else(|| format!("it runs:\n{}", screen.lock().unwrap().screen().contents()))
         })
         .await
     }

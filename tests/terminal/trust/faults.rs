@@ -6,7 +6,6 @@ use super::super::options;
 use super::{
     bytes_are_ours, count, gardener, in_garden, on_a_line, said_by, sees_in_the_end,
 };
-use crate::harness::link::Link;
 use crate::harness::terminal::Look;
 use crate::harness::{Client, Cluster};
 
@@ -85,7 +84,7 @@ async fn a_connection_that_breaks_again_and_again_loses_and_doubles_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn messages_of_an_absence_are_caught_up_and_counted() {
     let cluster = Cluster::start(&options());
-    let (link, mut erin, mut gardener) = on_a_line(&cluster, "erin", Look::default()).await;
+    let (link, erin, mut gardener) = on_a_line(&cluster, "erin", Look::default()).await;
     gardener.say("garden", "seen", "seen").await;
     erin.sees("gardener  seen").await;
     link.cut();

@@ -55,7 +55,9 @@ async fn visit(gateway: &str, look: Look) -> Vec<String> {
     victim.press("correct horse battery\r");
     victim.sees(THE_END).await;
     victim.is_ready().await;
-    let shown = victim.lines();
+    // The prompt is as old as its line.
+    let mut shown = victim.lines();
+    shown.pop();
     // A question whose choices are a peer's words.
     victim.enter("/join").await;
     victim.sees("Which room?").await;

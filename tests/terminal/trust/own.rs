@@ -67,12 +67,13 @@ async fn leaving_messages_behind_is_asked_and_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_message_said_just_before_leaving_is_stored() {
+async fn what_is_typed_ahead_is_not_lost_and_stored_before_leaving() {
     let cluster = Cluster::start(&options());
     let (_link, mut erin, mut gardener) = on_a_line(&cluster, "erin", Look::default()).await;
-    erin.press("last words\r/quit\r");
+    // A paste where the terminal marks none: three lines, at once.
+    erin.press("first words\rlast words\r/quit\r");
     assert_eq!(erin.exit_code().await, 0);
-    assert_eq!(said_by("erin", &mut gardener).await, ["last words"]);
+    assert_eq!(said_by("erin", &mut gardener).await, ["first words", "last words"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
