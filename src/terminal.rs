@@ -16,6 +16,7 @@ pub mod render;
 pub mod sanitize;
 pub mod screen;
 pub mod session;
+pub mod shown;
 pub mod state;
 pub mod unsent;
 
@@ -39,7 +40,6 @@ use login::{Account, LoginError};
 use printer::Printer;
 use questions::{Entry, NoAnswer};
 use render::Painter;
-use screen::Shown;
 use session::Session;
 use state::SharedState;
 use unsent::SharedUnsent;
@@ -256,7 +256,11 @@ fn chat(
     drop(line);
     // Its panic was printed already.
     let _joined = printing.join();
-    session.gate.drain().iter().for_each(screen::line);
+    session
+        .gate
+        .drain()
+        .iter()
+        .for_each(|line| screen::line(line.as_str()));
     left(&session, &unsent, exit)
 }
 
@@ -265,8 +269,8 @@ fn left(session: &Session, unsent: &[String], exit: Exit) -> Exit {
     if unsent.is_empty() {
         return exit;
     }
-    show(session, &session.painter.error("! not stored:"));
-    unsent.iter().for_each(|line| show(session, line));
+    screen::line(&session.painter.error("! not stored:"));
+    unsent.iter().for_each(|line| screen::line(line));
     match exit {
         Exit::Done => Exit::Failure,
         Exit::Failure | Exit::Usage | Exit::Credentials | Exit::Unreachable | Exit::Interrupted => {
@@ -275,23 +279,19 @@ fn left(session: &Session, unsent: &[String], exit: Exit) -> Exit {
     }
 }
 
-/// Writes a line while nobody types.
-fn show(session: &Session, line: &str) {
-    screen::line(&Shown::new(line, session.painter.is_colored()));
-}
-
 fn welcome(session: &Session) {
     let state = session.state.lock();
     let painter = session.painter;
+    let server = sanitize::excerpt(&state.server);
     let words = format!(
         "{} {} {}",
         painter.dim("— you are"),
         painter.name(&state.me),
-        painter.dim(&format!("on {}; /help lists the commands", state.server))
+        painter.dim(&format!("on {server}; /help lists the commands"))
     );
-    show(session, &words);
+    screen::line(&words);
     if state.rooms.is_empty() {
-        show(session, &painter.dim("— you are in no room yet: /join shows them"));
+        screen::line(&painter.dim("— you are in no room yet: /join shows them"));
     } else {
         let rooms: Vec<String> = state
             .rooms
@@ -300,7 +300,7 @@ fn welcome(session: &Session) {
             .collect();
         let rooms = rooms.join(", ");
         let words = format!("— your rooms: {rooms}; /join ROOM goes there");
-        show(session, &painter.dim(&words));
+        screen::line(&painter.dim(&words));
     }
 }
 
@@ -331,7 +331,7 @@ fn read_lines(runtime: &Runtime, line: &mut ChatLine, session: &mut Session) -> 
             Typed::Interrupted => {
                 interrupted_before = true;
                 let words = "— Ctrl+C once more to leave, or /quit";
-                show(session, &session.painter.dim(words));
+                screen::line(&session.painter.dim(words));
             }
             Typed::End => return Exit::Done,
             Typed::Broken(why) => return end(Exit::Failure, &format!("the terminal: {why}")),
@@ -346,8 +346,8 @@ fn warn_of_unsent(runtime: &Runtime, session: &Session) -> bool {
         return false;
     }
     let words = "! these are not stored yet; /quit once more leaves without them:";
-    show(session, &session.painter.error(words));
-    unsent.iter().for_each(|line| show(session, line));
+    screen::line(&session.painter.error(words));
+    unsent.iter().for_each(|line| screen::line(line));
     true
 }
 
@@ -379,7 +379,7 @@ fn take_line(
     let command = match command::parse(trimmed) {
         Ok(command) => command,
         Err(error) => {
-            show(session, &session.painter.command_error(&error));
+            screen::line(&session.painter.command_error(&error));
             return false;
         }
     };
@@ -391,7 +391,7 @@ fn take_line(
     // The chain turns errors into answers.
     let answer = runtime.block_on(commands.dispatch(session, command));
     let answer = answer.unwrap_or_else(|error| Answer::line(session.painter.command_error(&error)));
-    answer.lines.iter().for_each(|line| show(session, line));
+    answer.lines.iter().for_each(|line| screen::line(line));
     answer.quit
 }
 

@@ -198,10 +198,21 @@ impl Client {
         text: impl Into<String>,
         client_id: ClientId,
     ) -> Result<Ack, SendError> {
+        self.send_in_format(target, text, "text", client_id).await
+    }
+
+    /// Sends a text in a format other than `text`: `markdown` or `emote`.
+    pub async fn send_in_format(
+        &self,
+        target: Target,
+        text: impl Into<String>,
+        format: &str,
+        client_id: ClientId,
+    ) -> Result<Ack, SendError> {
         let chat = Chat {
             target,
             message: text.into(),
-            format: "text".to_owned(),
+            format: format.to_owned(),
             client_id: Some(client_id.clone()),
         };
         let (reply_tx, reply_rx) = oneshot::channel();

@@ -13,17 +13,16 @@ mod echo;
 
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
-use std::io::stdout;
 use std::sync::Arc;
 
 use rustyline::completion::Completer;
+use rustyline::config::BellStyle;
 use rustyline::error::ReadlineError;
+use rustyline::highlight::CmdKind;
 use rustyline::highlight::Highlighter;
 use rustyline::hint::Hinter;
 use rustyline::history::DefaultHistory;
 use rustyline::validate::{ValidationContext, ValidationResult, Validator};
-use rustyline::config::BellStyle;
-use rustyline::highlight::CmdKind;
 use rustyline::{
     Behavior, ColorMode, CompletionType, Config, Context, Editor, GraphemeClusterMode, Helper,
 };
@@ -38,8 +37,6 @@ use echo::{Place, Window};
 
 /// Lines that can be called back with the arrow keys.
 const HISTORY_MAX: usize = 200;
-/// A screen that does not tell its width.
-const COLUMNS_DEFAULT: usize = 80;
 /// Columns that a prompt must leave for what is typed; else only its mark stands there.
 const TYPING_COLUMNS_MIN: usize = 8;
 /// The prompt of a screen that has room for nothing else.
@@ -82,7 +79,7 @@ struct LineHelper {
 impl LineHelper {
     fn window(&self) -> Window {
         Window {
-            columns: columns(),
+            columns: screen::columns(),
             mode: self.mode,
         }
     }
@@ -106,17 +103,6 @@ impl LineHelper {
             return prompt.to_owned();
         }
         format!("{now:width$}{rest}")
-    }
-}
-
-/// The screen's width at this moment.
-fn columns() -> usize {
-    let size = rustix::termios::tcgetwinsize(stdout());
-    let columns = size.map_or(0, |size| usize::from(size.ws_col));
-    if columns == 0 {
-        COLUMNS_DEFAULT
-    } else {
-        columns
     }
 }
 
@@ -292,7 +278,7 @@ impl ChatLine {
 
     fn window(&self) -> Window {
         Window {
-            columns: columns(),
+            columns: screen::columns(),
             mode: self.mode,
         }
     }
@@ -300,7 +286,7 @@ impl ChatLine {
     /// The prompt, or its mark alone if the screen is too narrow for it.
     fn fitting(&self, prompt: &str) -> String {
         let width = usize::from(self.mode.width(prompt));
-        if width + TYPING_COLUMNS_MIN > columns() {
+        if width + TYPING_COLUMNS_MIN > screen::columns() {
             MARK.to_owned()
         } else {
             prompt.to_owned()

@@ -3,9 +3,9 @@
 use antiphon_client::Event;
 use antiphon_core::clock;
 use antiphon_protocol::UserName;
+use antiphon_protocol::client::ConversationSummary;
 use antiphon_protocol::message::{Presence, RoomEvent, RoomEventKind};
 
-use super::outage::Outage;
 use super::render::{self, Painter};
 use super::sanitize;
 use super::state::State;
@@ -21,21 +21,13 @@ pub fn lines(event: Event, state: &mut State, painter: Painter) -> Vec<String> {
             username,
             conversations,
             log_replaced,
-        } => {
-            if log_replaced {
-                state.outage = Outage::default();
-            }
-            let back = state
-                .outage
-                .back(&state.server, &conversations, clock::now());
-            state.logged_in(username.as_str(), &conversations);
-            let mut lines: Vec<String> = back.map(|line| painter.dim(&line)).into_iter().collect();
-            if log_replaced {
-                let words = "— this server has another log than before: older messages are gone";
-                lines.push(painter.error(words));
-            }
-            lines
-        }
+        } => logged_in(
+            username.as_str(),
+            &conversations,
+            log_replaced,
+            state,
+            painter,
+        ),
         Event::Disconnected { reason, retry_in } => {
             state.connected = false;
             let line = state.outage.lost(&reason, retry_in, clock::now());
@@ -69,15 +61,7 @@ pub fn lines(event: Event, state: &mut State, painter: Painter) -> Vec<String> {
             conversation,
             from,
             to,
-        } => {
-            state.saw_seq(&conversation, to);
-            let place = render::label(&conversation);
-            let hole = format!("— {place}: messages {from} to {to} are gone");
-            let mut lines = vec![painter.error(&hole)];
-            let behind = state.outage.reached(&conversation, to);
-            lines.extend(behind.map(|line| painter.dim(&line)));
-            lines
-        }
+        } => gap(&conversation, (from, to), state, painter),
         Event::Stopped { reason } => {
             let why = sanitize::line(&reason.to_string());
             state.connected = false;
@@ -90,6 +74,42 @@ pub fn lines(event: Event, state: &mut State, painter: Painter) -> Vec<String> {
             }
         }
     }
+}
+
+fn logged_in(
+    me: &str,
+    conversations: &[ConversationSummary],
+    log_replaced: bool,
+    state: &mut State,
+    painter: Painter,
+) -> Vec<String> {
+    if log_replaced {
+        state.outage.forget_places();
+    }
+    let server = state.server.clone();
+    let back = state.outage.back(&server, conversations, clock::now());
+    state.logged_in(me, conversations);
+    let mut lines: Vec<String> = back.map(|line| painter.dim(&line)).into_iter().collect();
+    if log_replaced {
+        let words = "— this server has another log than before: older messages are gone";
+        lines.push(painter.error(words));
+    }
+    lines
+}
+
+fn gap(
+    conversation: &str,
+    (from, to): (u64, u64),
+    state: &mut State,
+    painter: Painter,
+) -> Vec<String> {
+    state.saw_seq(conversation, to);
+    let place = render::label(conversation);
+    let hole = format!("— {place}: messages {from} to {to} are gone");
+    let behind = state.outage.reached(conversation, to);
+    std::iter::once(painter.error(&hole))
+        .chain(behind.map(|line| painter.dim(&line)))
+        .collect()
 }
 
 fn came_or_went(presence: &Presence, state: &mut State, painter: Painter) -> Vec<String> {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use super::screen::Shown;
+use super::shown::Shown;
 
 /// Lines that wait while the gate is shut.
 pub const WAITING_MAX: usize = 500;
@@ -117,7 +117,7 @@ impl Gate {
         let mut lines = Vec::new();
         let lost = std::mem::take(&mut inner.lost);
         if lost > 0 {
-            lines.push(Shown::new(&format!("… {lost} more, /history"), false));
+            lines.push(Shown::new(&format!("… {lost} more, /history")));
         }
         let batch = inner.waiting.len().min(BATCH_MAX);
         lines.extend(inner.waiting.drain(..batch));

@@ -14,6 +14,7 @@ use antiphon_protocol::UserName;
 use antiphon_protocol::client::{Register, Secret};
 
 use super::sanitize;
+use super::session::SEND_PATIENCE;
 use super::state::SharedState;
 
 /// Time for the first login, with its retries.
@@ -87,7 +88,9 @@ pub async fn log_in(
         Some(password) => Credentials::Password(account.user.clone(), password),
         None => Credentials::Open(account.user.clone()),
     };
-    let (client, mut events) = Client::builder(gateway.clone(), credentials).start(scope);
+    let (client, mut events) = Client::builder(gateway.clone(), credentials)
+        .send_deadline(SEND_PATIENCE)
+        .start(scope);
     let first = clock::timeout(LOGIN_DEADLINE, first_login(&mut events, state)).await;
     let outcome = first.unwrap_or_else(|_| {
         Err(LoginError::Unreachable(
@@ -106,16 +109,13 @@ pub async fn log_in(
 async fn first_login(events: &mut Events, state: &SharedState) -> Result<(), LoginError> {
     while let Some(event) = events.recv().await {
         match event {
-            Event::Connected { server } => state.lock().server = sanitize::excerpt(&server),
+            Event::Connected { server } => state.lock().server = sanitize::line(&server),
             Event::LoggedIn {
                 username,
                 conversations,
                 ..
             } => {
-                let mut state = state.lock();
-                state.logged_in(username.as_str(), &conversations);
-                let server = state.server.clone();
-                state.outage.begins(&server, &conversations);
+                state.lock().logged_in(username.as_str(), &conversations);
                 return Ok(());
             }
             Event::Disconnected { reason, .. } => match reason {

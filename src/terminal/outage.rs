@@ -57,15 +57,13 @@ pub struct Outage {
 }
 
 impl Outage {
-    /// The first login.
+    /// A login; from the first one on it is known where each conversation stood.
     pub fn begins(&mut self, server: &str, conversations: &[ConversationSummary]) {
-        server.clone_into(&mut self.server);
-        self.learn(conversations);
-    }
-
-    fn learn(&mut self, conversations: &[ConversationSummary]) {
-        for summary in conversations {
-            self.saw(&summary.name, summary.last_seq);
+        if self.server.is_empty() {
+            server.clone_into(&mut self.server);
+            for summary in conversations {
+                self.saw(&summary.name, summary.last_seq);
+            }
         }
     }
 
@@ -76,6 +74,11 @@ impl Outage {
         } else if self.tops.len() < TOPS_MAX {
             self.tops.insert(conversation.to_owned(), seq);
         }
+    }
+
+    /// The log is another one.
+    pub fn forget_places(&mut self) {
+        self.tops.clear();
     }
 
     /// There is no connection. What is to be said of it, if anything.
@@ -186,7 +189,11 @@ impl Outage {
     pub fn reached(&mut self, conversation: &str, seq: u64) -> Option<String> {
         self.saw(conversation, seq);
         let catch_up = self.catch_up.as_mut()?;
-        if catch_up.ends.get(conversation).is_some_and(|end| seq >= *end) {
+        if catch_up
+            .ends
+            .get(conversation)
+            .is_some_and(|end| seq >= *end)
+        {
             catch_up.ends.remove(conversation);
         }
         if catch_up.ends.is_empty() {

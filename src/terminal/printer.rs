@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use super::feed;
 use super::gate::Gate;
 use super::render::Painter;
-use super::screen::Shown;
+use super::shown::Shown;
 use super::state::SharedState;
 use super::unsent::SharedUnsent;
 
@@ -94,7 +94,7 @@ impl<P: ExternalPrinter> Printer<P> {
     }
 
     fn push(&self, line: &str) {
-        self.gate.push(Shown::new(line, self.painter.is_colored()));
+        self.gate.push(Shown::new(line));
     }
 
     fn flush(&mut self) {

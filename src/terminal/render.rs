@@ -37,11 +37,6 @@ impl Painter {
         Self { color }
     }
 
-    /// Whether it paints.
-    pub fn is_colored(self) -> bool {
-        self.color
-    }
-
     /// Words that matter less.
     pub fn dim(self, text: &str) -> String {
         if self.color {

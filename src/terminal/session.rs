@@ -28,6 +28,8 @@ pub const LINES_MAX: usize = 64;
 const SLOW_SEND: Duration = Duration::from_secs(1);
 /// Time for the last word to the server.
 const FAREWELL: Duration = Duration::from_secs(1);
+/// How long a message may wait for its acknowledgment: a walk from one network to another.
+pub const SEND_PATIENCE: Duration = Duration::from_secs(600);
 /// Messages that come back together are told together.
 const GATHER: Duration = Duration::from_millis(200);
 /// Time for messages on their way when the user leaves.
@@ -57,6 +59,11 @@ pub struct Session {
 impl Session {
     /// Queues a message, in order, and lets a task wait for what becomes of it.
     pub fn send(&mut self, target: Target, text: String) {
+        self.send_in_format(target, text, "text");
+    }
+
+    /// The same for a text in another format.
+    pub fn send_in_format(&mut self, target: Target, text: String, format: &'static str) {
         let length = text.chars().count();
         if length > MESSAGE_CHARS_MAX {
             let words = format!(
@@ -67,7 +74,7 @@ impl Session {
         }
         let client_id =
             ClientId::parse(&random::hex::<16>()).expect("hexadecimal is visible ASCII");
-        self.send_as(client_id, target, text);
+        self.send_as(client_id, target, text, format);
     }
 
     /// Sends everything that came back once more; how many they are.
@@ -75,16 +82,16 @@ impl Session {
         let back = self.unsent.lock().take_back();
         let count = back.len();
         for entry in back {
-            self.send_as(entry.client_id, entry.target, entry.text);
+            self.send_as(entry.client_id, entry.target, entry.text, entry.format);
         }
         count
     }
 
-    fn send_as(&mut self, client_id: ClientId, target: Target, text: String) {
+    fn send_as(&mut self, client_id: ClientId, target: Target, text: String, format: &'static str) {
         let added = self
             .unsent
             .lock()
-            .add(client_id.clone(), target.clone(), text.clone());
+            .add(client_id.clone(), target.clone(), text.clone(), format);
         if !added {
             let words = format!(
                 "! {UNSENT_MAX} messages are not stored yet: this one was not sent; Up brings \
@@ -104,7 +111,7 @@ impl Session {
         };
         let client = self.client.clone();
         let mut sending =
-            Box::pin(async move { client.send_with_id(target, text, client_id).await });
+            Box::pin(async move { client.send_in_format(target, text, format, client_id).await });
         // The first look queues the message, so that what is typed later comes behind it.
         let at_once = (&mut sending).now_or_never();
         let patience = if self.client.is_connected() {
@@ -155,7 +162,8 @@ impl Session {
                 if matches!(entry.fate, Fate::Waiting | Fate::WaitingLong) {
                     self.painter.dim(&format!("  {about}: waiting"))
                 } else {
-                    self.painter.error(&format!("  {about}: {}", why(&entry.fate)))
+                    self.painter
+                        .error(&format!("  {about}: {}", why(&entry.fate)))
                 }
             })
             .collect();

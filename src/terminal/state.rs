@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use antiphon_client::StopReason;
-use antiphon_protocol::{Message, RoomName, UserName};
 use antiphon_protocol::client::{ConversationSummary, Read, Target};
+use antiphon_protocol::{Message, RoomName, UserName};
 
 use super::outage::Outage;
 use super::render;
@@ -77,6 +77,7 @@ impl State {
     pub fn logged_in(&mut self, me: &str, conversations: &[ConversationSummary]) {
         me.clone_into(&mut self.me);
         self.connected = true;
+        self.outage.begins(&self.server, conversations);
         self.rooms.clear();
         self.unread.clear();
         self.presence_told.clear();

@@ -44,6 +44,8 @@ pub struct Entry {
     pub target: Target,
     /// The whole text.
     pub text: String,
+    /// `text`, or another format.
+    pub format: &'static str,
     /// What is known of it.
     pub fate: Fate,
     /// The user knows that it came back.
@@ -58,13 +60,20 @@ pub struct Unsent {
 
 impl Unsent {
     /// Takes a message that is about to be sent; false if there are too many already.
-    pub fn add(&mut self, client_id: ClientId, target: Target, text: String) -> bool {
+    pub fn add(
+        &mut self,
+        client_id: ClientId,
+        target: Target,
+        text: String,
+        format: &'static str,
+    ) -> bool {
         let has_room = self.entries.len() < UNSENT_MAX;
         if has_room {
             self.entries.push_back(Entry {
                 client_id,
                 target,
                 text,
+                format,
                 fate: Fate::Waiting,
                 told: false,
             });

@@ -4,7 +4,7 @@
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message as Frame;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
@@ -23,7 +23,7 @@ const REASON_BYTES_MAX: usize = 123;
 #[derive(Debug)]
 pub(crate) struct Liar {
     gateway: String,
-    tasks: Vec<JoinHandle<()>>,
+    _tasks: JoinSet<()>,
 }
 
 impl Liar {
@@ -36,21 +36,17 @@ impl Liar {
         let words: Vec<String> = words.iter().map(|words| (*words).to_owned()).collect();
         let name = words.concat();
         let entry = json!({"name": name, "host": "127.0.0.1", "port": port}).to_string();
-        let tasks = vec![
-            tokio::spawn(async move {
-                while let Ok((stream, _)) = gateway.accept().await {
-                    tokio::spawn(answer_http(stream, entry.clone()));
-                }
-            }),
-            tokio::spawn(async move {
-                while let Ok((stream, _)) = server.accept().await {
-                    tokio::spawn(talk(stream, words.clone()));
-                }
-            }),
-        ];
+        let mut tasks = JoinSet::new();
+        tasks.spawn(answer_all(gateway, entry));
+        tasks.spawn(async move {
+            let mut talks = JoinSet::new();
+            while let Ok((stream, _)) = server.accept().await {
+                talks.spawn(talk(stream, words.clone()));
+            }
+        });
         Self {
             gateway: url,
-            tasks,
+            _tasks: tasks,
         }
     }
 
@@ -59,22 +55,20 @@ impl Liar {
     }
 }
 
-impl Drop for Liar {
-    fn drop(&mut self) {
-        self.tasks.iter().for_each(JoinHandle::abort);
-    }
-}
-
-/// A gateway whose answer to everything is this body.
-pub(crate) async fn lying_gateway(body: String) -> (String, JoinHandle<()>) {
+/// A gateway whose answer to everything is this body; it ends when its task is dropped.
+pub(crate) async fn lying_gateway(body: String) -> (String, JoinSet<()>) {
     let gateway = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", gateway.local_addr().unwrap());
-    let task = tokio::spawn(async move {
-        while let Ok((stream, _)) = gateway.accept().await {
-            tokio::spawn(answer_http(stream, body.clone()));
-        }
-    });
+    let mut task = JoinSet::new();
+    task.spawn(answer_all(gateway, body));
     (url, task)
+}
+
+async fn answer_all(gateway: TcpListener, body: String) {
+    let mut answers = JoinSet::new();
+    while let Ok((stream, _)) = gateway.accept().await {
+        answers.spawn(answer_http(stream, body.clone()));
+    }
 }
 
 #[expect(
@@ -159,7 +153,11 @@ impl Talk {
         }
         for (number, words) in self.words.clone().into_iter().enumerate() {
             self.push("notice", json!({"message": words})).await;
-            self.push("error", json!({"code": 500, "message": words, "ext": words})).await;
+            self.push(
+                "error",
+                json!({"code": 500, "message": words, "ext": words}),
+            )
+            .await;
             let at = self.words.len() + number;
             let emote = self.message(at, "emote");
             self.push("chat", emote).await;
@@ -196,7 +194,8 @@ impl Talk {
     async fn hang_up(&mut self) {
         let all = self.all();
         self.push("kicked", json!({"reason": all})).await;
-        self.push("reconnect", json!({"delayMs": 0, "reason": all})).await;
+        self.push("reconnect", json!({"delayMs": 0, "reason": all}))
+            .await;
         let mut reason = all;
         while reason.len() > REASON_BYTES_MAX {
             reason.pop();
@@ -213,9 +212,7 @@ impl Talk {
         match action {
             "hello" => ("hello", self.hello()),
             "login" => {
-                let summary = |name: String| {
-                    json!({"name": name, "kind": "room", "lastSeq": 0, "readSeq": 0, "unread": 0})
-                };
+                let summary = |name: String| json!({"name": name, "kind": "room", "lastSeq": 0, "readSeq": 0, "unread": 0});
                 let rooms: Vec<Value> = self
                     .words
                     .iter()
@@ -264,10 +261,14 @@ impl Talk {
                 ("popular", json!({"words": words}))
             }
             "userInfo" => {
-                let info = json!({"username": "bob", "loginTime": 0, "nodeId": all, "isOnline": true});
+                let info =
+                    json!({"username": "bob", "loginTime": 0, "nodeId": all, "isOnline": true});
                 ("userInfo", info)
             }
-            _ => ("error", json!({"code": 403, "message": all, "ext": all, "retryable": false})),
+            _ => (
+                "error",
+                json!({"code": 403, "message": all, "ext": all, "retryable": false}),
+            ),
         }
     }
 

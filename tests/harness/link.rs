@@ -1,29 +1,25 @@
 //! A line between a client and its server that can be cut, silenced, and led elsewhere: a
 //! gateway that names a relay, and the relay.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, copy};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 
-/// What the relay does.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Way {
-    /// It leads to this address.
-    Open(String),
-    /// Connections end at once.
-    Cut,
-}
+const READ_BYTES: usize = 4096;
 
 /// See the head of the file. Everything ends when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Link {
     gateway: String,
     name: Arc<Mutex<String>>,
-    way_tx: watch::Sender<Way>,
-    tasks: Vec<JoinHandle<()>>,
+    /// Where it leads; nowhere if it is cut.
+    way_tx: watch::Sender<Option<String>>,
+    deaf: Arc<AtomicBool>,
+    _tasks: JoinSet<()>,
 }
 
 impl Link {
@@ -34,27 +30,30 @@ impl Link {
         let url = format!("http://{}", gateway.local_addr().unwrap());
         let port = relay.local_addr().unwrap().port();
         let name = Arc::new(Mutex::new(name.to_owned()));
-        let (way_tx, way_rx) = watch::channel(Way::Open(target.to_owned()));
-        let told = Arc::clone(&name);
-        let tasks = vec![
-            tokio::spawn(async move {
-                while let Ok((stream, _)) = gateway.accept().await {
-                    let name = told.lock().unwrap().clone();
-                    let entry = serde_json::json!({"name": name, "host": "127.0.0.1", "port": port});
-                    tokio::spawn(answer_http(stream, entry.to_string()));
-                }
-            }),
-            tokio::spawn(async move {
-                while let Ok((stream, _)) = relay.accept().await {
-                    tokio::spawn(carry(stream, way_rx.clone()));
-                }
-            }),
-        ];
+        let (way_tx, way_rx) = watch::channel(Some(target.to_owned()));
+        let deaf = Arc::new(AtomicBool::new(false));
+        let (told, is_deaf) = (Arc::clone(&name), Arc::clone(&deaf));
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move {
+            let mut answers = JoinSet::new();
+            while let Ok((stream, _)) = gateway.accept().await {
+                let name = told.lock().unwrap().clone();
+                let entry = serde_json::json!({"name": name, "host": "127.0.0.1", "port": port});
+                answers.spawn(answer_http(stream, entry.to_string()));
+            }
+        });
+        tasks.spawn(async move {
+            let mut carried = JoinSet::new();
+            while let Ok((stream, _)) = relay.accept().await {
+                carried.spawn(carry(stream, way_rx.clone(), Arc::clone(&is_deaf)));
+            }
+        });
         Self {
             gateway: url,
             name,
             way_tx,
-            tasks,
+            deaf,
+            _tasks: tasks,
         }
     }
 
@@ -65,19 +64,19 @@ impl Link {
 
     /// Ends every connection, and each new one at once.
     pub(crate) fn cut(&self) {
-        self.way_tx.send_replace(Way::Cut);
+        self.way_tx.send_replace(None);
+    }
+
+    /// From now on the server hears the client, and the client nothing.
+    pub(crate) fn deafen(&self) {
+        self.deaf.store(true, Ordering::SeqCst);
     }
 
     /// Leads new connections there; older ones end.
     pub(crate) fn lead_to(&self, name: &str, target: &str) {
         name.clone_into(&mut self.name.lock().unwrap());
-        self.way_tx.send_replace(Way::Open(target.to_owned()));
-    }
-}
-
-impl Drop for Link {
-    fn drop(&mut self) {
-        self.tasks.iter().for_each(JoinHandle::abort);
+        self.deaf.store(false, Ordering::SeqCst);
+        self.way_tx.send_replace(Some(target.to_owned()));
     }
 }
 
@@ -97,14 +96,31 @@ pub(crate) async fn answer_http(mut stream: TcpStream, body: String) {
     let _ = stream.write_all((head + &body).as_bytes()).await;
 }
 
-async fn carry(mut near: TcpStream, mut way_rx: watch::Receiver<Way>) {
-    let way = way_rx.borrow_and_update().clone();
-    let Way::Open(target) = way else { return };
+async fn carry(
+    mut near: TcpStream,
+    mut way_rx: watch::Receiver<Option<String>>,
+    deaf: Arc<AtomicBool>,
+) {
+    let Some(target) = way_rx.borrow_and_update().clone() else {
+        return;
+    };
     let Ok(mut far) = TcpStream::connect(&target).await else {
         return;
     };
+    let (mut near_read, mut near_write) = near.split();
+    let (mut far_read, mut far_write) = far.split();
+    let back = async {
+        let mut buffer = [0; READ_BYTES];
+        while let Ok(length @ 1..) = far_read.read(&mut buffer).await {
+            let heard = !deaf.load(Ordering::SeqCst);
+            if heard && near_write.write_all(&buffer[..length]).await.is_err() {
+                return;
+            }
+        }
+    };
     tokio::select! {
-        _ended = copy_bidirectional(&mut near, &mut far) => {}
+        _ended = copy(&mut near_read, &mut far_write) => {}
+        () = back => {}
         _changed = way_rx.changed() => {}
     }
 }

@@ -6,9 +6,7 @@ const MOVE_MAX: u32 = 500;
 /// Marks above and below one letter.
 const MARKS_MAX: usize = 4;
 /// Modes that are set and taken back: bracketed paste, drawing in one go, a hidden cursor.
-const MODES: &[&str] = &[
-    "?2004h", "?2004l", "?2026h", "?2026l", "?25h", "?25l",
-];
+const MODES: &[&str] = &["?2004h", "?2004l", "?2026h", "?2026l", "?25h", "?25l"];
 
 /// Everything in `bytes` that is not ours, with what stands around it.
 pub(crate) fn foreign(bytes: &[u8]) -> Vec<String> {
@@ -78,9 +76,9 @@ fn sequence(text: &str) -> Option<usize> {
 /// Weights and the sixteen colors; nothing that blinks or hides.
 fn is_paint(number: &str) -> bool {
     let number = if number.is_empty() { "0" } else { number };
-    number.parse().is_ok_and(|number: u32| {
-        matches!(number, 0..=4 | 7 | 22..=24 | 27 | 30..=37 | 39..=47 | 49 | 90..=97)
-    })
+    number.parse().is_ok_and(
+        |number: u32| matches!(number, 0..=4 | 7 | 22..=24 | 27 | 30..=37 | 39..=47 | 49 | 90..=97),
+    )
 }
 
 /// The questions' colors, by index.
@@ -96,9 +94,26 @@ fn the_list_knows_ours_from_others() {
     let ours = "\u{1b}[?2004h\u{1b}[1m#a › \u{1b}[0m\r\u{1b}[12C\u{1b}[K\u{1b}[2A世 e\u{301}\r\n";
     assert!(foreign(ours.as_bytes()).is_empty());
     for other in [
-        "\u{7}", "\u{8}", "\t", "\u{7f}", "\u{9b}2J", "\u{1b}[2J", "\u{1b}[H", "\u{1b}]0;t\u{7}",
-        "\u{1b}c", "\u{1b}[5m", "\u{1b}[8m", "\u{1b}[?1049h", "\u{1b}[9999C", "\u{1b}[6n",
-        "\u{1b}7", "\u{202e}", "\u{2066}", "\u{200b}", "\u{1b}", "\u{1b}[3",
+        "\u{7}",
+        "\u{8}",
+        "\t",
+        "\u{7f}",
+        "\u{9b}2J",
+        "\u{1b}[2J",
+        "\u{1b}[H",
+        "\u{1b}]0;t\u{7}",
+        "\u{1b}c",
+        "\u{1b}[5m",
+        "\u{1b}[8m",
+        "\u{1b}[?1049h",
+        "\u{1b}[9999C",
+        "\u{1b}[6n",
+        "\u{1b}7",
+        "\u{202e}",
+        "\u{2066}",
+        "\u{200b}",
+        "\u{1b}",
+        "\u{1b}[3",
     ] {
         assert!(!foreign(other.as_bytes()).is_empty(), "{other:?}");
     }

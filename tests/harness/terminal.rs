@@ -18,7 +18,7 @@ const READ_BYTES: usize = 4096;
 const PROMPT: char = '›';
 
 /// How a terminal is made.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Look {
     pub(crate) columns: u16,
     pub(crate) rows: u16,
@@ -59,11 +59,11 @@ fn size(count: u16) -> NonZeroU16 {
 impl Terminal {
     /// Starts `antiphon client` with these arguments, without colors.
     pub(crate) fn start(name: &str, arguments: &[&str]) -> Self {
-        Self::start_as(name, arguments, Look::default())
+        Self::start_with(name, arguments, &Look::default())
     }
 
     /// Starts it on a terminal that looks so.
-    pub(crate) fn start_as(name: &str, arguments: &[&str], look: Look) -> Self {
+    pub(crate) fn start_with(name: &str, arguments: &[&str], look: &Look) -> Self {
         let pty_size = PtySize {
             rows: look.rows,
             cols: look.columns,

@@ -17,7 +17,7 @@ use crate::harness::{Client, Cluster, PASSWORD, wait_until};
 const BACK_OFF_DEADLINE: Duration = Duration::from_secs(75);
 
 /// A terminal in the room `garden`, on a line to the cluster's first server that can be cut.
-async fn on_a_line(cluster: &Cluster, name: &str, look: Look) -> (Link, Terminal, Client) {
+async fn on_a_line(cluster: &Cluster, name: &str, look: &Look) -> (Link, Terminal, Client) {
     let server = &cluster.servers()[0];
     let link = Link::to(&server.name, &server.client).await;
     let gardener = gardener(cluster, name).await;
@@ -35,9 +35,9 @@ async fn gardener(cluster: &Cluster, name: &str) -> Client {
     gardener
 }
 
-async fn in_garden(gateway: &str, name: &str, look: Look) -> Terminal {
+async fn in_garden(gateway: &str, name: &str, look: &Look) -> Terminal {
     let arguments = ["--gateway", gateway, "--user", name];
-    let mut terminal = Terminal::start_as(name, &arguments, look);
+    let mut terminal = Terminal::start_with(name, &arguments, look);
     terminal.sees("Password:").await;
     terminal.press(&format!("{PASSWORD}\r"));
     terminal.is_ready().await;

@@ -5,8 +5,9 @@ use antiphon_protocol::{RoomName, UserName};
 
 use super::help::usage_of;
 use super::{
-    ChatTo, CommandError, Create, GiveUp, Help, History, Invite, Join, Kick, Leave, Members, Msg, Online,
-    Pending, Popular, Quit, Retry, Rooms, Say, Search, Stats, TerminalCommand, Unread, WhoAmI,
+    ChatTo, CommandError, Create, GiveUp, Help, History, Invite, Join, Kick, Leave, Members, Msg,
+    Online, Pending, Popular, Quit, Retry, Rooms, Say, Search, Stats, TerminalCommand, Unread,
+    WhoAmI,
 };
 use crate::terminal::sanitize;
 

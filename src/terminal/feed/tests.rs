@@ -66,7 +66,10 @@ fn a_loss_is_one_line_however_long_it_lasts() {
         }),
         retry_in: Duration::ZERO,
     };
-    assert!(shown(restart, state).is_empty(), "a planned move is one line");
+    assert!(
+        shown(restart, state).is_empty(),
+        "a planned move is one line"
+    );
     let moved = Event::LoggedIn {
         username: UserName::parse("alice").unwrap(),
         conversations: Vec::new(),
@@ -143,6 +146,30 @@ fn who_came_is_told_once_however_many_rooms_are_shared() {
     assert_eq!(shown(presence(true), state), ["— bob is on line"]);
 }
 
+/// A login with these words in every name.
+fn hostile_login(words: &str) -> Event {
+    Event::LoggedIn {
+        username: UserName::parse("alice").unwrap(),
+        conversations: vec![
+            antiphon_protocol::client::ConversationSummary {
+                name: format!("room:{words}"),
+                kind: antiphon_protocol::client::ConversationKind::Room,
+                last_seq: u64::MAX,
+                read_seq: 0,
+                unread: u64::MAX,
+            },
+            antiphon_protocol::client::ConversationSummary {
+                name: words.to_owned(),
+                kind: antiphon_protocol::client::ConversationKind::User,
+                last_seq: u64::MAX,
+                read_seq: u64::MAX,
+                unread: 1,
+            },
+        ],
+        log_replaced: true,
+    }
+}
+
 /// Everything that a server can make the client say, with these words in every place.
 fn hostile_events(words: &str) -> Vec<Event> {
     let server = || words.to_owned();
@@ -173,26 +200,6 @@ fn hostile_events(words: &str) -> Vec<Event> {
         reason,
         retry_in: Duration::MAX,
     };
-    let login = Event::LoggedIn {
-        username: UserName::parse("alice").unwrap(),
-        conversations: vec![
-            antiphon_protocol::client::ConversationSummary {
-                name: format!("room:{words}"),
-                kind: antiphon_protocol::client::ConversationKind::Room,
-                last_seq: u64::MAX,
-                read_seq: 0,
-                unread: u64::MAX,
-            },
-            antiphon_protocol::client::ConversationSummary {
-                name: server(),
-                kind: antiphon_protocol::client::ConversationKind::User,
-                last_seq: u64::MAX,
-                read_seq: u64::MAX,
-                unread: 1,
-            },
-        ],
-        log_replaced: true,
-    };
     let mut events = vec![
         Event::Notice(Notice { message: server() }),
         event(RoomEventKind::Joined),
@@ -208,7 +215,7 @@ fn hostile_events(words: &str) -> Vec<Event> {
         lost(DisconnectReason::Asked(server())),
         lost(DisconnectReason::Closed(closed(1012))),
         Event::Connected { server: server() },
-        login,
+        hostile_login(words),
         lost(DisconnectReason::Closed(closed(4999))),
         lost(DisconnectReason::Closed(Closed::Lost(server()))),
         lost(DisconnectReason::Login(

@@ -3,7 +3,7 @@
 use super::*;
 
 fn line(words: impl ToString) -> Shown {
-    Shown::new(&words.to_string(), false)
+    Shown::new(&words.to_string())
 }
 
 fn pass(gate: &Gate) -> Vec<String> {

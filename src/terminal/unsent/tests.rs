@@ -18,7 +18,7 @@ fn with(names: &[&str]) -> SharedUnsent {
         assert!(
             unsent
                 .lock()
-                .add(id(name), room(), format!("text of {name}"))
+                .add(id(name), room(), format!("text of {name}"), "text")
         );
     }
     unsent
@@ -66,10 +66,10 @@ fn there_is_an_end_to_what_is_kept() {
     for number in 0..UNSENT_MAX {
         let added = unsent
             .lock()
-            .add(id(&number.to_string()), room(), String::new());
+            .add(id(&number.to_string()), room(), String::new(), "text");
         assert!(added);
     }
-    assert!(!unsent.lock().add(id("more"), room(), String::new()));
+    assert!(!unsent.lock().add(id("more"), room(), String::new(), "text"));
     assert_eq!(unsent.lock().entries().len(), UNSENT_MAX);
 }
 

@@ -3,9 +3,7 @@
 use serde_json::json;
 
 use super::super::options;
-use super::{
-    bytes_are_ours, count, gardener, in_garden, on_a_line, said_by, sees_in_the_end,
-};
+use super::{bytes_are_ours, count, gardener, in_garden, on_a_line, said_by, sees_in_the_end};
 use crate::harness::terminal::Look;
 use crate::harness::{Client, Cluster};
 
@@ -18,14 +16,15 @@ async fn a_line_survives_the_kill_of_its_server_and_is_delivered_once() {
     let folder = tempfile::tempdir().unwrap();
     let data_dir = folder.path().join("data");
     let mut cluster = Cluster::start_in(&data_dir, &options());
-    let (link, mut erin, _) = on_a_line(&cluster, "erin", Look::default()).await;
+    let (link, mut erin, _) = on_a_line(&cluster, "erin", &Look::default()).await;
     erin.press(TYPED);
     erin.line_ends_with(&format!("#garden › {SHOWN}")).await;
     cluster.kill9();
     erin.sees("connection lost").await;
     erin.line_ends_with(&format!("#garden › {SHOWN}")).await;
     erin.press(" lives\r");
-    erin.sees("lives\" waits to be stored (no connection)").await;
+    erin.sees("lives\" waits to be stored (no connection)")
+        .await;
     erin.press("and the next");
     erin.line_ends_with("#garden › and the next").await;
 
@@ -51,7 +50,7 @@ async fn a_line_survives_the_kill_of_its_server_and_is_delivered_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_that_breaks_again_and_again_loses_and_doubles_nothing() {
     let cluster = Cluster::start(&options());
-    let (link, mut erin, mut gardener) = on_a_line(&cluster, "erin", Look::default()).await;
+    let (link, mut erin, mut gardener) = on_a_line(&cluster, "erin", &Look::default()).await;
     let server = &cluster.servers()[0];
     let mut expected = Vec::new();
     for round in 0..6 {
@@ -62,7 +61,9 @@ async fn a_connection_that_breaks_again_and_again_loses_and_doubles_nothing() {
             if part == "before" {
                 link.cut();
                 let missed = format!("missed {round}");
-                gardener.say("garden", &missed, &format!("id-{round}")).await;
+                gardener
+                    .say("garden", &missed, &format!("id-{round}"))
+                    .await;
                 link.lead_to(&server.name, &server.client);
             }
         }
@@ -84,7 +85,7 @@ async fn a_connection_that_breaks_again_and_again_loses_and_doubles_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn messages_of_an_absence_are_caught_up_and_counted() {
     let cluster = Cluster::start(&options());
-    let (link, erin, mut gardener) = on_a_line(&cluster, "erin", Look::default()).await;
+    let (link, erin, mut gardener) = on_a_line(&cluster, "erin", &Look::default()).await;
     gardener.say("garden", "seen", "seen").await;
     erin.sees("gardener  seen").await;
     link.cut();
@@ -110,7 +111,7 @@ async fn a_draining_server_hands_its_clients_over() {
     let mut gardener = gardener(&cluster, "erin").await;
     // Through the real gateway, which knows who is leaving.
     let gateway = format!("http://{}", cluster.gateway());
-    let mut erin = in_garden(&gateway, "erin", Look::default()).await;
+    let mut erin = in_garden(&gateway, "erin", &Look::default()).await;
     let server = super::super::server_of(&erin);
     erin.press("half a line");
     erin.line_ends_with("› half a line").await;

@@ -48,9 +48,9 @@ const COMMANDS: &[(&str, &str)] = &[
 ];
 
 /// One visit; gives the screen after the server said everything.
-async fn visit(gateway: &str, look: Look) -> Vec<String> {
+async fn visit(gateway: &str, look: &Look) -> Vec<String> {
     let arguments = ["--gateway", gateway, "--user", "victim"];
-    let mut victim = Terminal::start_as("victim", &arguments, look);
+    let mut victim = Terminal::start_with("victim", &arguments, look);
     victim.sees("Password:").await;
     victim.press("correct horse battery\r");
     victim.sees(THE_END).await;
@@ -84,7 +84,10 @@ async fn visit(gateway: &str, look: Look) -> Vec<String> {
     victim.enter("/drop").await;
     victim.enter(HANG_UP).await;
     victim.sees("back on").await;
-    let fakes = victim.lines().into_iter().filter(|line| line.starts_with(FAKE));
+    let fakes = victim
+        .lines()
+        .into_iter()
+        .filter(|line| line.starts_with(FAKE));
     assert_eq!(fakes.count(), 0, "{:#?}", victim.lines());
     assert!(count(&victim, THE_END) <= 2, "said once a login");
     victim.enter("/drop").await;
@@ -105,8 +108,8 @@ async fn a_lying_server_steers_no_terminal() {
             rows: 1_000,
             color,
         });
-        let plain = visit(liar.gateway(), looks[0]).await;
-        let painted = visit(liar.gateway(), looks[1]).await;
+        let plain = visit(liar.gateway(), &looks[0]).await;
+        let painted = visit(liar.gateway(), &looks[1]).await;
         assert_eq!(plain, painted, "with and without colors, {columns} columns");
         assert!(plain.iter().any(|line| line.contains("hiddenblinkingred")));
     }
@@ -122,14 +125,12 @@ async fn a_lying_gateway_steers_no_terminal() {
         json!(evil).to_string(),
     ];
     for body in bodies {
-        let (gateway, task) = lying_gateway(body).await;
-        let mut victim =
-            Terminal::start("victim", &["--gateway", &gateway, "--user", "victim"]);
+        let (gateway, _task) = lying_gateway(body).await;
+        let mut victim = Terminal::start("victim", &["--gateway", &gateway, "--user", "victim"]);
         victim.sees("Password:").await;
         victim.press("correct horse battery\r");
         assert_eq!(victim.exit_code().await, 4);
         victim.sees("antiphon client:").await;
         bytes_are_ours(&victim);
-        task.abort();
     }
 }

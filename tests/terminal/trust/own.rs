@@ -16,7 +16,7 @@ const ABSENCE: Duration = Duration::from_secs(11);
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_said_without_a_connection_waits_and_is_stored_in_order_and_once() {
     let cluster = Cluster::start(&options());
-    let (link, mut erin, mut gardener) = on_a_line(&cluster, "erin", Look::default()).await;
+    let (link, mut erin, mut gardener) = on_a_line(&cluster, "erin", &Look::default()).await;
     link.cut();
     erin.sees("connection lost").await;
     for text in ["one", "two", "three"] {
@@ -52,7 +52,7 @@ async fn what_is_said_without_a_connection_waits_and_is_stored_in_order_and_once
 #[tokio::test(flavor = "multi_thread")]
 async fn leaving_messages_behind_is_asked_and_told() {
     let cluster = Cluster::start(&options());
-    let (link, mut erin, mut gardener) = on_a_line(&cluster, "erin", Look::default()).await;
+    let (link, mut erin, mut gardener) = on_a_line(&cluster, "erin", &Look::default()).await;
     link.cut();
     erin.sees("connection lost").await;
     erin.enter("lost words").await;
@@ -69,17 +69,20 @@ async fn leaving_messages_behind_is_asked_and_told() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_typed_ahead_is_not_lost_and_stored_before_leaving() {
     let cluster = Cluster::start(&options());
-    let (_link, mut erin, mut gardener) = on_a_line(&cluster, "erin", Look::default()).await;
+    let (_link, mut erin, mut gardener) = on_a_line(&cluster, "erin", &Look::default()).await;
     // A paste where the terminal marks none: three lines, at once.
     erin.press("first words\rlast words\r/quit\r");
     assert_eq!(erin.exit_code().await, 0);
-    assert_eq!(said_by("erin", &mut gardener).await, ["first words", "last words"]);
+    assert_eq!(
+        said_by("erin", &mut gardener).await,
+        ["first words", "last words"]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_came_back_is_tried_again_or_given_up() {
     let cluster = Cluster::start(&options());
-    let (_link, mut erin, mut gardener) = on_a_line(&cluster, "erin", Look::default()).await;
+    let (_link, mut erin, mut gardener) = on_a_line(&cluster, "erin", &Look::default()).await;
     gardener
         .ok("createRoom", json!({"roomName": "cellar"}))
         .await;
@@ -104,6 +107,29 @@ async fn what_came_back_is_tried_again_or_given_up() {
     erin.sees("nothing to send again").await;
     let (messages, _) = gardener.history("room:cellar").await;
     assert_eq!(messages.len(), 1, "{messages:?}");
+    bytes_are_ours(&erin);
+    erin.enter("/quit").await;
+    assert_eq!(erin.exit_code().await, 0);
+}
+
+/// The server stores the message and its answer is lost on the way: nobody can tell, and the
+/// message is not stored twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_whose_answer_is_lost_is_stored_once() {
+    let cluster = Cluster::start(&options());
+    let (link, mut erin, mut gardener) = on_a_line(&cluster, "erin", &Look::default()).await;
+    link.deafen();
+    erin.press("do you hear me\r");
+    gardener.delivery("do you hear me").await;
+    erin.sees("\"do you hear me\" waits to be stored (no answer yet)")
+        .await;
+    let server = &cluster.servers()[0];
+    link.lead_to(&server.name, &server.client);
+    sees_in_the_end(&erin, "erin  do you hear me").await;
+    erin.enter("/pending").await;
+    erin.sees("everything you said is stored").await;
+    assert_eq!(said_by("erin", &mut gardener).await, ["do you hear me"]);
+    assert_eq!(count(&erin, "erin  do you hear me"), 1);
     bytes_are_ours(&erin);
     erin.enter("/quit").await;
     assert_eq!(erin.exit_code().await, 0);

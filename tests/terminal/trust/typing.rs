@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use antiphon_core::clock;
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 
 use super::super::options;
 use super::{bytes_are_ours, count, on_a_line, said_by};
@@ -32,8 +32,9 @@ const KILL_LINE: &str = "\u{15}";
 const YANK: &str = "\u{19}";
 
 /// Somebody who says something every [`STORM`] until told to stop; gives how often.
-fn storm(mut client: Client, stop: Arc<AtomicBool>) -> JoinHandle<(Client, usize)> {
-    tokio::spawn(async move {
+fn storm(mut client: Client, stop: Arc<AtomicBool>) -> JoinSet<(Client, usize)> {
+    let mut storm = JoinSet::new();
+    storm.spawn(async move {
         let mut said = 0;
         let mut ticks = clock::interval(STORM);
         while !stop.load(Ordering::Relaxed) {
@@ -43,7 +44,8 @@ fn storm(mut client: Client, stop: Arc<AtomicBool>) -> JoinHandle<(Client, usize
             said += 1;
         }
         (client, said)
-    })
+    });
+    storm
 }
 
 /// The typed line as it stands on the screen, from the prompt on: its letters without spaces,
@@ -51,7 +53,11 @@ fn storm(mut client: Client, stop: Arc<AtomicBool>) -> JoinHandle<(Client, usize
 fn letters_on_screen(terminal: &Terminal) -> String {
     let lines = terminal.lines();
     let prompt = lines.iter().rposition(|line| line.starts_with("#garden ›"));
-    letters(&lines[prompt.unwrap_or(0)..].concat().replacen("#garden ›", "", 1))
+    letters(
+        &lines[prompt.unwrap_or(0)..]
+            .concat()
+            .replacen("#garden ›", "", 1),
+    )
 }
 
 fn letters(text: &str) -> String {
@@ -70,7 +76,8 @@ async fn shows_the_line(terminal: &Terminal, expected: &str) {
 
 /// Keys, and the line that they must leave.
 fn long_line() -> (Vec<String>, String) {
-    let beginning = "今天天气很好，我们一起去公园散步吧，然后去喝咖啡，晚上再看一部电影，你觉得怎么样呢？";
+    let beginning =
+        "今天天气很好，我们一起去公园散步吧，然后去喝咖啡，晚上再看一部电影，你觉得怎么样呢？";
     let middle = format!(" {FAMILY} e\u{301} 👍🏽 🇩🇪 ❤\u{fe0f} mixed with words ");
     let mut keys: Vec<String> = Vec::new();
     let type_in = |text: &str, keys: &mut Vec<String>| {
@@ -106,11 +113,11 @@ fn long_line() -> (Vec<String>, String) {
     (keys, format!("开始：{beginning}{middle}结束"))
 }
 
-async fn type_under_a_storm(look: Look) {
+async fn type_under_a_storm(look: &Look) {
     let cluster = Cluster::start(&options());
     let (_link, mut erin, gardener) = on_a_line(&cluster, "erin", look).await;
     let stop = Arc::new(AtomicBool::new(false));
-    let storm = storm(gardener, Arc::clone(&stop));
+    let mut storm = storm(gardener, Arc::clone(&stop));
     let (keys, expected) = long_line();
     for key in &keys {
         erin.press(key);
@@ -118,7 +125,7 @@ async fn type_under_a_storm(look: Look) {
     }
     shows_the_line(&erin, &expected).await;
     stop.store(true, Ordering::Relaxed);
-    let (mut gardener, said) = storm.await.unwrap();
+    let (mut gardener, said) = storm.join_next().await.unwrap().unwrap();
     assert!(said > 20, "hardly a storm: {said}");
     erin.sees(&format!("disturbance {:03}.", said - 1)).await;
     shows_the_line(&erin, &expected).await;
@@ -136,7 +143,7 @@ async fn type_under_a_storm(look: Look) {
 async fn a_storm_of_messages_leaves_a_long_line_with_edits_intact() {
     let rows = 400;
     for (columns, color) in [(80, false), (120, true)] {
-        type_under_a_storm(Look {
+        type_under_a_storm(&Look {
             columns,
             rows,
             color,
@@ -148,7 +155,7 @@ async fn a_storm_of_messages_leaves_a_long_line_with_edits_intact() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_paste_of_several_lines_is_one_message_and_steers_nothing() {
     let cluster = Cluster::start(&options());
-    let (_link, mut erin, mut gardener) = on_a_line(&cluster, "erin", Look::default()).await;
+    let (_link, mut erin, mut gardener) = on_a_line(&cluster, "erin", &Look::default()).await;
     erin.press("\u{1b}[200~line one\rline two\r\nline three\u{1b}[201~");
     erin.line_ends_with("line three").await;
     erin.press("\r");
@@ -163,14 +170,17 @@ async fn a_paste_of_several_lines_is_one_message_and_steers_nothing() {
     erin.press("\r");
     erin.sees("erin  xy[31mz").await;
     let said = said_by("erin", &mut gardener).await;
-    assert_eq!(said, ["line one\nline two\nline three", "a2Jbcd", "xy[31mz"]);
+    assert_eq!(
+        said,
+        ["line one\nline two\nline three", "a2Jbcd", "xy[31mz"]
+    );
     bytes_are_ours(&erin);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_paste_that_is_too_long_is_refused_and_not_lost() {
     let cluster = Cluster::start(&options());
-    let (_link, mut erin, mut gardener) = on_a_line(&cluster, "erin", Look::default()).await;
+    let (_link, mut erin, mut gardener) = on_a_line(&cluster, "erin", &Look::default()).await;
     let long = format!("head {}", "x".repeat(8_100));
     erin.press(&format!("\u{1b}[200~{long}\u{1b}[201~"));
     erin.line_ends_with("xxx").await;
@@ -195,7 +205,7 @@ async fn a_narrow_terminal_and_one_that_changes_keep_the_line() {
         rows: 120,
         color: false,
     };
-    let (_link, mut erin, mut gardener) = on_a_line(&cluster, "erin", narrow).await;
+    let (_link, mut erin, mut gardener) = on_a_line(&cluster, "erin", &narrow).await;
     let first = format!("窄窄的屏幕也要能打字 {FAMILY}{FAMILY} end");
     for (index, char) in first.chars().enumerate() {
         erin.press(&char.to_string());
@@ -210,7 +220,10 @@ async fn a_narrow_terminal_and_one_that_changes_keep_the_line() {
     erin.is_ready().await;
 
     let second = "a line of some length that is typed while the window is dragged 宽窄宽窄";
-    for (char, columns) in second.chars().zip((20..=100).chain((30..100).rev()).cycle()) {
+    for (char, columns) in second
+        .chars()
+        .zip((20..=100).chain((30..100).rev()).cycle())
+    {
         erin.press(&char.to_string());
         erin.resize(120, columns);
     }

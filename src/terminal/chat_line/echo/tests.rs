@@ -71,8 +71,28 @@ fn a_terminal_that_joins_emoji_gets_them_joined() {
 
 fn piece() -> impl Strategy<Value = String> {
     let pieces = vec![
-        "a", " ", "世", "界", FAMILY, "❤\u{fe0f}", "e\u{301}", "\n", "\t", "\u{1b}", "[", "2", "J",
-        "\u{7}", "\u{9b}", "\u{202e}", "🇩🇪", "👍🏽", "\r", "\u{200b}", "한", "\u{1160}",
+        "a",
+        " ",
+        "世",
+        "界",
+        FAMILY,
+        "❤\u{fe0f}",
+        "e\u{301}",
+        "\n",
+        "\t",
+        "\u{1b}",
+        "[",
+        "2",
+        "J",
+        "\u{7}",
+        "\u{9b}",
+        "\u{202e}",
+        "🇩🇪",
+        "👍🏽",
+        "\r",
+        "\u{200b}",
+        "한",
+        "\u{1160}",
     ];
     prop::sample::select(pieces).prop_map(str::to_owned)
 }
