@@ -60,7 +60,7 @@ impl Outage {
     /// A login; from the first one on it is known where each conversation stood.
     pub fn begins(&mut self, server: &str, conversations: &[ConversationSummary]) {
         if self.server.is_empty() {
-            server.clone_into(&mut self.server);
+            self.server = sanitize::excerpt(server);
             for summary in conversations {
                 self.saw(&summary.name, summary.last_seq);
             }
@@ -137,7 +137,8 @@ impl Outage {
         conversations: &[ConversationSummary],
         now: Instant,
     ) -> Option<String> {
-        let from = std::mem::replace(&mut self.server, server.to_owned());
+        let server = sanitize::excerpt(server);
+        let from = std::mem::replace(&mut self.server, server.clone());
         let ends: HashMap<String, u64> = conversations
             .iter()
             .filter(|summary| {
@@ -229,11 +230,11 @@ impl Outage {
 /// The server's own words, if it wanted this.
 fn planned(reason: &DisconnectReason) -> Option<String> {
     match reason {
-        DisconnectReason::Asked(why) => Some(short(why)),
+        DisconnectReason::Asked(why) => Some(sanitize::reason(why)),
         DisconnectReason::Closed(Closed::Server { code, reason })
             if [RESTART.code, DRAINING.code].contains(code) =>
         {
-            Some(short(reason))
+            Some(sanitize::reason(reason))
         }
         DisconnectReason::Closed(_)
         | DisconnectReason::Gateway(_)
@@ -247,19 +248,14 @@ fn words(reason: &DisconnectReason) -> String {
     match reason {
         DisconnectReason::Closed(Closed::Lost(_)) => "it broke".to_owned(),
         DisconnectReason::Closed(Closed::Server { reason, .. }) if !reason.is_empty() => {
-            format!("the server says: {}", short(reason))
+            format!("the server says: {}", sanitize::reason(reason))
         }
         DisconnectReason::Closed(_)
         | DisconnectReason::Asked(_)
         | DisconnectReason::Gateway(_)
         | DisconnectReason::Connect(_)
-        | DisconnectReason::Login(_) => short(&reason.to_string()),
+        | DisconnectReason::Login(_) => sanitize::reason(&reason.to_string()),
     }
-}
-
-/// Clean, and no longer than a line bears.
-fn short(words: &str) -> String {
-    sanitize::excerpt(words)
 }
 
 fn span(duration: Duration) -> String {

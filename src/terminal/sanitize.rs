@@ -19,6 +19,8 @@ pub const LINES_MAX: usize = 100;
 
 /// How much of a text is repeated where it is only mentioned.
 const EXCERPT_CHARS_MAX: usize = 40;
+/// How much of somebody's reason is repeated.
+const REASON_CHARS_MAX: usize = 120;
 /// Most marks above and below one letter; no script needs more.
 pub const MARKS_MAX: usize = 4;
 
@@ -48,12 +50,21 @@ pub fn typed(raw: &str) -> String {
 
 /// The beginning of a text, on one line.
 pub fn excerpt(raw: &str) -> String {
+    beginning(raw, EXCERPT_CHARS_MAX)
+}
+
+/// Why something did not work, in the words of others: a line or two, not a page.
+pub fn reason(raw: &str) -> String {
+    beginning(raw, REASON_CHARS_MAX)
+}
+
+fn beginning(raw: &str, chars_max: usize) -> String {
     let clean = line(raw);
-    let mut excerpt: String = clean.chars().take(EXCERPT_CHARS_MAX).collect();
-    if clean.chars().count() > EXCERPT_CHARS_MAX {
-        excerpt.push('…');
+    let mut beginning: String = clean.chars().take(chars_max).collect();
+    if beginning.len() < clean.len() {
+        beginning.push('…');
     }
-    excerpt
+    beginning
 }
 
 fn clean(raw: &str, breaks: bool) -> String {

@@ -279,7 +279,7 @@ impl Report {
             Err(SendError::Stopped) => return,
             Err(SendError::Unknown { .. }) => Fate::Unknown,
             Err(error @ (SendError::Refused(_) | SendError::NotSent | SendError::QueueFull)) => {
-                Fate::Refused(sanitize::line(&error.to_string()))
+                Fate::Refused(sanitize::reason(&error.to_string()))
             }
         };
         self.unsent.came_back(&self.client_id, fate);
