@@ -238,3 +238,39 @@ async fn a_narrow_terminal_and_one_that_changes_keep_the_line() {
     assert_eq!(said_by("erin", &mut gardener).await, wanted);
     bytes_are_ours(&erin);
 }
+
+/// The editor counts an emoji of several as one piece, terminals break rows within it: where
+/// both disagree on the rows, the line above would be eaten.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_emoji_at_the_edge_eats_no_line() {
+    let cluster = Cluster::start(&options());
+    let look = Look {
+        columns: 40,
+        rows: 60,
+        color: false,
+    };
+    let (_link, mut erin, mut gardener) = on_a_line(&cluster, "erin", &look).await;
+    gardener.say("garden", "precious", "first").await;
+    erin.sees("gardener  precious").await;
+    // Behind the prompt the emoji begins four columns before the edge, and is eight wide.
+    let text = format!("{}{FAMILY}{}", "x".repeat(26), "y".repeat(33));
+    erin.press(&text);
+    shows_the_line(&erin, &text).await;
+    erin.press(&format!("{LEFT}{RIGHT}{HOME}{END}"));
+    for number in 0..5 {
+        let words = format!("more {number}");
+        gardener.say("garden", &words, &format!("n{number}")).await;
+        erin.sees(&format!("gardener  {words}")).await;
+        erin.press(&format!("{HOME}z{BACKSPACE}{END}"));
+    }
+    shows_the_line(&erin, &text).await;
+    for words in ["precious", "more 0", "more 1", "more 2", "more 3", "more 4"] {
+        assert_eq!(count(&erin, words), 1, "{words}: {:#?}", erin.lines());
+    }
+    erin.press("\r");
+    erin.is_ready().await;
+    erin.sees("erin  xxx").await;
+    assert_eq!(count(&erin, "#garden › "), 0, "{:#?}", erin.lines());
+    assert_eq!(said_by("erin", &mut gardener).await, [text]);
+    bytes_are_ours(&erin);
+}
