@@ -289,7 +289,7 @@ impl Report {
         let words = match untold.as_slice() {
             [] => return,
             [one] if one.fate == Fate::Unknown => format!(
-                "? {}: {}; /retry is safe, it is stored once at most",
+                "? {}: {}; /retry is safe: it is stored once at most",
                 about(one),
                 why(&one.fate)
             ),

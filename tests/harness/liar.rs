@@ -1,6 +1,9 @@
 //! A server that speaks the protocol and lies: whatever it is asked, and unasked, it puts
 //! hostile words into every field that can hold them, and frames that are none.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
@@ -14,8 +17,10 @@ use super::link::answer_http;
 
 /// What the client is told when the server has said everything.
 pub(crate) const THE_END: &str = "that was all";
-/// A text that makes the server end the connection, with hostile words.
+/// A search that makes the server end the connection, with hostile words.
 pub(crate) const HANG_UP: &str = "hang up";
+/// A text that makes the server end the connection without an answer, once.
+pub(crate) const VANISH: &str = "vanish";
 /// A close frame's reason holds no more.
 const REASON_BYTES_MAX: usize = 123;
 
@@ -36,12 +41,13 @@ impl Liar {
         let words: Vec<String> = words.iter().map(|words| (*words).to_owned()).collect();
         let name = words.concat();
         let entry = json!({"name": name, "host": "127.0.0.1", "port": port}).to_string();
+        let vanished = Arc::new(AtomicBool::new(false));
         let mut tasks = JoinSet::new();
         tasks.spawn(answer_all(gateway, entry));
         tasks.spawn(async move {
             let mut talks = JoinSet::new();
             while let Ok((stream, _)) = server.accept().await {
-                talks.spawn(talk(stream, words.clone()));
+                talks.spawn(talk(stream, words.clone(), Arc::clone(&vanished)));
             }
         });
         Self {
@@ -89,7 +95,7 @@ struct Talk {
     words: Vec<String>,
 }
 
-async fn talk(stream: TcpStream, words: Vec<String>) {
+async fn talk(stream: TcpStream, words: Vec<String>, vanished: Arc<AtomicBool>) {
     let Ok(socket) = tokio_tungstenite::accept_hdr_async(stream, agree).await else {
         return;
     };
@@ -101,13 +107,16 @@ async fn talk(stream: TcpStream, words: Vec<String>) {
         };
         let (id, data) = (asked["id"].take(), asked["data"].take());
         let action = asked["action"].as_str().unwrap_or_default().to_owned();
+        if data["message"] == VANISH && !vanished.swap(true, Ordering::SeqCst) {
+            return;
+        }
         let (answer, content) = talk.answer(&action, &data);
         talk.write(json!({"re": id, "action": answer, "data": content}))
             .await;
         if action == "login" {
             talk.barrage().await;
         }
-        if data["message"] == HANG_UP {
+        if data["words"] == HANG_UP {
             return talk.hang_up().await;
         }
     }

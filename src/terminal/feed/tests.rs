@@ -123,6 +123,19 @@ fn the_end_is_told_and_kept() {
 }
 
 #[test]
+fn a_hole_that_cannot_be_filled_is_marked() {
+    let hole = Event::Gap {
+        conversation: "room:a".to_owned(),
+        from: 3,
+        to: 5,
+    };
+    assert_eq!(
+        shown(hole, &mut state()),
+        ["— #a: messages 3 to 5 are gone"]
+    );
+}
+
+#[test]
 fn words_of_others_are_cleaned() {
     let notice = Event::Notice(Notice {
         message: "\u{1b}]0;x\u{7}\u{202e}hello".to_owned(),
