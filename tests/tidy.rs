@@ -313,6 +313,22 @@ fn lints_are_expected_with_a_reason_not_allowed() {
     none("allowed without a reason", places);
 }
 
+/// What reaches a person's screen passes one place, which lets nothing steer the terminal.
+#[test]
+fn the_terminal_writes_in_one_place() {
+    let words = ["output::", "stdout()", "stderr()", ".print("];
+    let allowed = [
+        "src/terminal/screen.rs",
+        // The line editor's printer, which is given nothing but `Shown`.
+        "src/terminal/printer.rs",
+    ];
+    let mut places = uses(&words, &allowed);
+    places.retain(|place| place.starts_with("src/terminal"));
+    // Whether there is a screen may be asked.
+    places.retain(|place| !place.contains(".is_terminal()"));
+    none("the terminal is written to", places);
+}
+
 #[test]
 fn modules_are_named_after_themselves() {
     let files = rust();

@@ -9,6 +9,7 @@ mod people;
 mod reading;
 mod room;
 mod talk;
+mod unsent;
 
 use antiphon_client::RequestError;
 use antiphon_core::dispatcher::{CommandHandler, Dispatcher, Handler, Request};
@@ -23,6 +24,7 @@ pub use people::{Online, Stats, WhoAmI};
 pub use reading::{History, Popular, Search, Unread};
 pub use room::{Create, Invite, Join, Kick, Leave, Members, Rooms};
 pub use talk::{ChatTo, Msg, Say};
+pub use unsent::{GiveUp, Pending, Retry};
 
 /// What a command leaves on the screen.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -178,6 +180,7 @@ macro_rules! terminal_commands {
 
 terminal_commands! {
     Say: "say", ChatTo: "chat", Msg: "msg",
+    Pending: "pending", Retry: "retry", GiveUp: "drop",
     Join: "join", Leave: "leave", Create: "create", Rooms: "rooms", Members: "members",
     Invite: "invite", Kick: "kick",
     Stats: "stats", WhoAmI: "whoami", Online: "online",

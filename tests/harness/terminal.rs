@@ -17,13 +17,33 @@ const READ_BYTES: usize = 4096;
 /// How a prompt ends.
 const PROMPT: char = '›';
 
+/// How a terminal is made.
+#[derive(Debug, Clone)]
+pub(crate) struct Look {
+    pub(crate) columns: u16,
+    pub(crate) rows: u16,
+    pub(crate) color: bool,
+}
+
+impl Default for Look {
+    fn default() -> Self {
+        Self {
+            columns: COLUMNS,
+            rows: ROWS,
+            color: false,
+        }
+    }
+}
+
 /// One terminal; its process is killed when it is dropped.
 pub(crate) struct Terminal {
     name: String,
+    /// Everything that the process wrote, as it was written.
+    bytes: Arc<Mutex<Vec<u8>>>,
     screen: Arc<Mutex<vt100::Parser>>,
     keyboard: Box<dyn Write + Send>,
     child: Box<dyn Child + Send + Sync>,
-    _pty: Box<dyn MasterPty + Send>,
+    pty: Box<dyn MasterPty + Send>,
 }
 
 impl fmt::Debug for Terminal {
@@ -39,9 +59,14 @@ fn size(count: u16) -> NonZeroU16 {
 impl Terminal {
     /// Starts `antiphon client` with these arguments, without colors.
     pub(crate) fn start(name: &str, arguments: &[&str]) -> Self {
+        Self::start_with(name, arguments, &Look::default())
+    }
+
+    /// Starts it on a terminal that looks so.
+    pub(crate) fn start_with(name: &str, arguments: &[&str], look: &Look) -> Self {
         let pty_size = PtySize {
-            rows: ROWS,
-            cols: COLUMNS,
+            rows: look.rows,
+            cols: look.columns,
             pixel_width: 0,
             pixel_height: 0,
         };
@@ -50,35 +75,68 @@ impl Terminal {
         command.arg("client");
         command.args(arguments);
         command.env("TERM", "xterm-256color");
-        command.env("NO_COLOR", "1");
+        // What the terminal of whoever runs the tests can do is not what this one can.
+        command.env_remove("TERM_PROGRAM");
+        command.env("NO_COLOR", if look.color { "" } else { "1" });
         let child = pty.slave.spawn_command(command).unwrap();
         drop(pty.slave);
-        let screen = Arc::new(Mutex::new(vt100::Parser::new(size(ROWS), size(COLUMNS), 0)));
+        let screen = Arc::new(Mutex::new(vt100::Parser::new(
+            size(look.rows),
+            size(look.columns),
+            0,
+        )));
+        let bytes = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&bytes);
         let mut output = pty.master.try_clone_reader().unwrap();
         let seen = Arc::clone(&screen);
         std::thread::spawn(move || {
-            let mut bytes = [0; READ_BYTES];
+            let mut buffer = [0; READ_BYTES];
             // The end of the process is an error or an end of file, by the system.
-            while let Ok(length) = output.read(&mut bytes) {
+            while let Ok(length) = output.read(&mut buffer) {
                 if length == 0 {
                     return;
                 }
-                seen.lock().unwrap().process(&bytes[..length]);
+                kept.lock().unwrap().extend_from_slice(&buffer[..length]);
+                seen.lock().unwrap().process(&buffer[..length]);
             }
         });
         Self {
             name: name.to_owned(),
+            bytes,
             screen,
             keyboard: pty.master.take_writer().unwrap(),
             child,
-            _pty: pty.master,
+            pty: pty.master,
         }
+    }
+
+    /// Everything that the process wrote so far.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        self.bytes.lock().unwrap().clone()
+    }
+
+    /// Makes the terminal larger or smaller; the process gets its signal.
+    pub(crate) fn resize(&mut self, rows: u16, columns: u16) {
+        let mut screen = self.screen.lock().unwrap();
+        screen.screen_mut().set_size(size(rows), size(columns));
+        let pty_size = PtySize {
+            rows,
+            cols: columns,
+            pixel_width: 0,
+            pixel_height: 0,
+        };
+        self.pty.resize(pty_size).unwrap();
+    }
+
+    fn columns(&self) -> u16 {
+        self.screen.lock().unwrap().screen().size().1.get()
     }
 
     /// Every line on the screen, without empty ones at the end.
     pub(crate) fn lines(&self) -> Vec<String> {
+        let columns = self.columns();
         let screen = self.screen.lock().unwrap();
-        let rows = screen.screen().rows(0, COLUMNS);
+        let rows = screen.screen().rows(0, columns);
         let mut lines: Vec<String> = rows.map(|row| row.trim_end().to_owned()).collect();
         while lines.last().is_some_and(String::is_empty) {
             lines.pop();
@@ -88,13 +146,14 @@ impl Terminal {
 
     /// The line with the cursor.
     pub(crate) fn line(&self) -> String {
+        let columns = self.columns();
         let screen = self.screen.lock().unwrap();
         let row = usize::from(screen.screen().cursor_position().0);
-        let line = screen.screen().rows(0, COLUMNS).nth(row);
+        let line = screen.screen().rows(0, columns).nth(row);
         line.unwrap_or_default().trim_end().to_owned()
     }
 
-    async fn wait(&self, what: &str, wanted: impl Fn(&Self) -> bool) {
+    pub(crate) async fn wait(&self, what: &str, wanted: impl Fn(&Self) -> bool) {
         let what = format!("{what} on the terminal of {}", self.name);
         wait_until(&what, DEADLINE, || async {
             if wanted(self) {
@@ -149,12 +208,12 @@ impl Terminal {
     /// The exit code of a process that ends in time.
     pub(crate) async fn exit_code(&mut self) -> u32 {
         let what = format!("the end of the client of {}", self.name);
-        let child = Mutex::new(&mut self.child);
+        let (child, screen) = (Mutex::new(&mut self.child), &self.screen);
         wait_until(&what, DEADLINE, || async {
             let status = child.lock().unwrap().try_wait().unwrap();
             status
                 .map(|status| status.exit_code())
-                .ok_or_else(|| "it runs".to_owned())
+                .ok_or_else(|| format!("it runs:\n{}", screen.lock().unwrap().screen().contents()))
         })
         .await
     }

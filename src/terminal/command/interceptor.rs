@@ -64,6 +64,9 @@ pub(super) fn connection() -> impl Interceptor<Session, TerminalCommand, Answer,
                 TerminalCommand::Say(_)
                 | TerminalCommand::ChatTo(_)
                 | TerminalCommand::Msg(_)
+                | TerminalCommand::Pending(_)
+                | TerminalCommand::Retry(_)
+                | TerminalCommand::GiveUp(_)
                 | TerminalCommand::WhoAmI(_)
                 | TerminalCommand::Help(_)
                 | TerminalCommand::Quit(_) => true,

@@ -5,8 +5,9 @@ use antiphon_protocol::{RoomName, UserName};
 
 use super::help::usage_of;
 use super::{
-    ChatTo, CommandError, Create, Help, History, Invite, Join, Kick, Leave, Members, Msg, Online,
-    Popular, Quit, Rooms, Say, Search, Stats, TerminalCommand, Unread, WhoAmI,
+    ChatTo, CommandError, Create, GiveUp, Help, History, Invite, Join, Kick, Leave, Members, Msg,
+    Online, Pending, Popular, Quit, Retry, Rooms, Say, Search, Stats, TerminalCommand, Unread,
+    WhoAmI,
 };
 use crate::terminal::sanitize;
 
@@ -53,6 +54,9 @@ fn talk(word: &str, rest: &str) -> Result<Option<TerminalCommand>, CommandError>
             let (user, text) = (user_name(user, "msg")?, present(text));
             Msg { user, text }.into()
         }
+        "pending" => nothing(rest, "pending", Pending)?.into(),
+        "retry" => nothing(rest, "retry", Retry)?.into(),
+        "drop" => nothing(rest, "drop", GiveUp)?.into(),
         _ => return Ok(None),
     }))
 }

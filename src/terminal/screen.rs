@@ -1,0 +1,33 @@
+//! The screen: its width, asked anew each time, and the only way to write to it while nobody
+//! types. What is written passes [`Shown`].
+
+use std::io;
+
+use super::shown::Shown;
+use crate::output;
+
+/// A screen that does not tell its width.
+const COLUMNS_DEFAULT: usize = 80;
+
+/// How many columns there are now.
+pub fn columns() -> usize {
+    let size = rustix::termios::tcgetwinsize(io::stdout()).ok();
+    size.map(|size| usize::from(size.ws_col))
+        .filter(|columns| *columns > 0)
+        .unwrap_or(COLUMNS_DEFAULT)
+}
+
+/// Writes a line.
+pub fn line(text: &str) {
+    output::line(Shown::new(text).as_str());
+}
+
+/// Writes a line to standard error.
+pub fn error_line(text: &str) {
+    output::error_line(Shown::new(text).as_str());
+}
+
+/// Takes the last rows off the screen.
+pub fn erase_rows(rows: usize) {
+    output::text(&format!("\u{1b}[{rows}A\r\u{1b}[J"));
+}
