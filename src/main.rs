@@ -14,6 +14,7 @@ use antiphon::cli::{
 };
 use antiphon::config::{self, Config, LogFormat, LogLevel, LoginMode};
 use antiphon::role::{GatewayRole, RoleError, ServerRole, StatusSource};
+use antiphon::seeding::Place;
 use antiphon::up::{self, Up};
 use antiphon::{output, seeding, settings, terminal};
 use antiphon_core::clock;
@@ -418,11 +419,22 @@ fn test_filter(args: &ConfigArgs, text: &str) -> ExitCode {
     ExitCode::SUCCESS
 }
 
+/// Fills the database that the flags or the configuration name, unless a folder is named.
 fn run_seed(args: &SeedArgs) -> ExitCode {
-    let (config, dir) = match located(&args.config, args.data_dir.as_deref()) {
+    let (config, folder) = match located(&args.config, args.data_dir.as_deref()) {
         Ok(located) => located,
         Err(code) => return code,
     };
     install_log(&config);
-    ExitCode::from(seeding::command::run(&runtime(), args, &dir).code())
+    let configured = Some(config.store.url.clone()).filter(|url| !url.is_empty());
+    let url = match (&args.store_url, &args.data_dir) {
+        (Some(url), _) => Some(url.clone()),
+        (None, Some(_)) => None,
+        (None, None) => configured,
+    };
+    let place = match url {
+        Some(url) => Place::Database { url, folder },
+        None => Place::Folder(folder),
+    };
+    ExitCode::from(seeding::command::run(&runtime(), args, &place).code())
 }

@@ -5,7 +5,7 @@ mod connect;
 mod gateway;
 mod server;
 
-pub use connect::{ConnectError, StatusSource};
+pub use connect::{ConnectError, SharedStore, StatusSource};
 pub use gateway::GatewayRole;
 pub use server::ServerRole;
 pub(crate) use server::meter;

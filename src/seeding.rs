@@ -1,7 +1,10 @@
 //! `antiphon seed`, and the `--seed` of `antiphon up`: test data in the embedded store.
 
 pub mod command;
+mod place;
 mod show;
+
+pub use place::Place;
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -12,6 +15,7 @@ use antiphon_backend::embedded::{EmbeddedStore, OpenError};
 use antiphon_core::{random, task};
 use antiphon_seed::{Progress, SeedError, SeedOptions, Stores, Summary};
 
+use crate::role::ConnectError;
 use crate::server::hash_password;
 
 /// Keeps the demo users' password, so that a second run tells the same.
@@ -23,6 +27,9 @@ pub enum SeedingError {
     /// The data directory.
     #[error("the data directory can't be opened")]
     Store(#[from] OpenError),
+    /// The database.
+    #[error("the database can't be used")]
+    Database(#[from] ConnectError),
     /// The password's file.
     #[error("the demo password {} can't be kept", path.display())]
     Password {
@@ -46,17 +53,18 @@ pub struct Seeded {
     pub password: String,
 }
 
-/// Fills the store of a data directory that no process has open; `None` if `stop` came
-/// before it was full. What is stored then stays, and the next run goes on from there.
-pub async fn seed_data_dir(
-    data_dir: &Path,
+/// Fills the store of a place, which no process has open if it is a folder; `None` if `stop`
+/// came before it was full. What is stored then stays, and the next run goes on from there.
+pub async fn seed_place(
+    place: &Place,
     options: SeedOptions,
     progress: &mut (dyn FnMut(Progress) + Send),
     stop: impl Future<Output = ()>,
 ) -> Result<Option<Seeded>, SeedingError> {
-    let store = EmbeddedStore::open(data_dir).await?;
+    let store = place.open().await?;
+    let stores = store.stores();
     let seeded = tokio::select! {
-        seeded = seed_store(&store, data_dir, options, progress) => seeded.map(Some),
+        seeded = fill(&stores, place.folder(), options, progress) => seeded.map(Some),
         () = stop => Ok(None),
     };
     store.close().await;
@@ -66,6 +74,15 @@ pub async fn seed_data_dir(
 /// Fills an open store.
 pub(crate) async fn seed_store(
     store: &EmbeddedStore,
+    data_dir: &Path,
+    options: SeedOptions,
+    progress: &mut (dyn FnMut(Progress) + Send),
+) -> Result<Seeded, SeedingError> {
+    fill(&stores(store), data_dir, options, progress).await
+}
+
+async fn fill(
+    stores: &Stores,
     data_dir: &Path,
     options: SeedOptions,
     progress: &mut (dyn FnMut(Progress) + Send),
@@ -80,7 +97,7 @@ pub(crate) async fn seed_store(
         password_hash: hash,
         ..options
     };
-    let summary = antiphon_seed::run(&stores(store), &options, progress).await?;
+    let summary = antiphon_seed::run(stores, &options, progress).await?;
     Ok(Seeded { summary, password })
 }
 
@@ -107,6 +124,8 @@ fn demo_password(path: &Path) -> io::Result<String> {
         Ok(password) => Ok(password.trim().to_owned()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let password = format!("demo-{}", random::hex::<4>());
+            // There is no folder yet if the data go elsewhere.
+            path.parent().map_or(Ok(()), fs::create_dir_all)?;
             let mut file = OpenOptions::new()
                 .write(true)
                 .create_new(true)

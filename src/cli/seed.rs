@@ -16,6 +16,9 @@ pub struct SeedArgs {
     /// The data directory to fill; no process may have it open
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
+    /// Fill this database instead: mongodb://HOST:PORT/DATABASE
+    #[arg(long, value_name = "URL", conflicts_with = "data_dir")]
+    pub store_url: Option<String>,
     /// Users: user1 to this one
     #[arg(long, value_name = "N", default_value_t = 99)]
     pub users: u32,

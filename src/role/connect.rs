@@ -10,7 +10,9 @@ use antiphon_backend::redis::{RedisCache, RedisSettings, UrlError};
 use antiphon_backend::zookeeper::{ZooKeeperCoordinator, ZooKeeperError, ZooKeeperSettings};
 use antiphon_core::backoff::Backoff;
 use antiphon_core::clock;
-use antiphon_core::contract::{Backends, Contact, Coordinator};
+use antiphon_core::contract::{
+    Backends, Contact, Coordinator, MessageArchive, RoomStore, UserStore,
+};
 use antiphon_core::error_chain::ErrorChain;
 use antiphon_core::shutdown::Shutdown;
 use async_trait::async_trait;
@@ -217,6 +219,39 @@ where
             }
             Err(error) => return Err(error),
         }
+    }
+}
+
+/// The database alone, for `antiphon seed`.
+#[derive(Debug)]
+pub struct SharedStore(MongoStore);
+
+impl SharedStore {
+    /// Connects once: somebody waits for it.
+    pub async fn connect(url: &str) -> Result<Self, ConnectError> {
+        Ok(Self(
+            MongoStore::connect(url, MongoSettings::default()).await?,
+        ))
+    }
+
+    /// Accounts.
+    pub fn users(&self) -> Arc<dyn UserStore> {
+        self.0.users()
+    }
+
+    /// Rooms.
+    pub fn rooms(&self) -> Arc<dyn RoomStore> {
+        self.0.rooms()
+    }
+
+    /// Messages.
+    pub fn archive(&self) -> Arc<dyn MessageArchive> {
+        self.0.archive()
+    }
+
+    /// Ends its connections.
+    pub async fn close(&self) {
+        self.0.close().await;
     }
 }
 

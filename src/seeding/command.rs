@@ -2,7 +2,6 @@
 //! stopped at any time.
 
 use std::io::{self, IsTerminal};
-use std::path::Path;
 
 use antiphon_backend::embedded::{EmbeddedStore, OpenError};
 use antiphon_core::error_chain::ErrorChain;
@@ -12,7 +11,7 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::show::{self, Target};
-use super::{SeedingError, forget_password, seed_data_dir, stores};
+use super::{Place, SeedingError, forget_password, seed_place};
 use crate::cli::SeedArgs;
 use crate::output;
 use crate::terminal::Exit;
@@ -22,6 +21,10 @@ use crate::terminal::Exit;
 enum Stopped {
     #[error("wiping needs an answer: give --yes")]
     NoAnswer,
+    #[error(
+        "a shared database is not wiped from here: drop it with its own tools, all servers stopped"
+    )]
+    NotOurs,
     #[error("nothing was wiped")]
     Declined,
     #[error("interrupted")]
@@ -49,7 +52,7 @@ impl From<SeedError> for Stopped {
 impl Stopped {
     fn exit(&self) -> Exit {
         match self {
-            Self::NoAnswer => Exit::Usage,
+            Self::NoAnswer | Self::NotOurs => Exit::Usage,
             Self::Interrupted => Exit::Interrupted,
             Self::Seeding(SeedingError::Seed(SeedError::InvalidOptions { .. })) => Exit::Usage,
             Self::Declined | Self::Question(_) | Self::Signals(_) | Self::Seeding(_) => {
@@ -66,6 +69,7 @@ impl Stopped {
             ),
             Self::Interrupted => Some("the same command again goes on from here"),
             Self::NoAnswer
+            | Self::NotOurs
             | Self::Declined
             | Self::Question(_)
             | Self::Signals(_)
@@ -74,9 +78,9 @@ impl Stopped {
     }
 }
 
-/// Runs the command on a data directory.
-pub fn run(runtime: &Runtime, args: &SeedArgs, data_dir: &Path) -> Exit {
-    match runtime.block_on(seed(args, data_dir)) {
+/// Runs the command on a place.
+pub fn run(runtime: &Runtime, args: &SeedArgs, place: &Place) -> Exit {
+    match runtime.block_on(seed(args, place)) {
         Ok(()) => Exit::Done,
         Err(stopped) => {
             output::error_line(&format!("antiphon: {}", ErrorChain(&stopped)));
@@ -88,41 +92,44 @@ pub fn run(runtime: &Runtime, args: &SeedArgs, data_dir: &Path) -> Exit {
     }
 }
 
-async fn seed(args: &SeedArgs, data_dir: &Path) -> Result<(), Stopped> {
+async fn seed(args: &SeedArgs, place: &Place) -> Result<(), Stopped> {
     // Wrong numbers are told before anything else is done or asked.
     let anew = plan_anew(&args.options())?;
-    let target = Target::look(data_dir).await?;
+    if args.wipe && matches!(place, Place::Database { .. }) {
+        return Err(Stopped::NotOurs);
+    }
+    let target = Target::look(place).await?;
     output::error_line(&target.told());
     if args.dry_run {
         let planned = if args.wipe {
             anew
         } else {
-            planned(args, data_dir, anew).await?
+            planned(args, place, anew).await?
         };
         show::plan(args, &target, &planned);
         return Ok(());
     }
     if args.wipe && target.is_store() {
-        wipe(args, data_dir, &target).await?;
+        wipe(args, place, &target).await?;
     }
-    fill(args, data_dir).await
+    fill(args, place).await
 }
 
-async fn planned(args: &SeedArgs, data_dir: &Path, anew: Plan) -> Result<Plan, Stopped> {
-    let Some(store) = EmbeddedStore::open_to_read(data_dir).await? else {
+async fn planned(args: &SeedArgs, place: &Place, anew: Plan) -> Result<Plan, Stopped> {
+    let Some(store) = place.open_to_read().await? else {
         return Ok(anew);
     };
-    let planned = plan(&stores(&store), &args.options()).await;
+    let planned = plan(&store.stores(), &args.options()).await;
     store.close().await;
     Ok(planned?)
 }
 
-async fn wipe(args: &SeedArgs, data_dir: &Path, target: &Target) -> Result<(), Stopped> {
+async fn wipe(args: &SeedArgs, place: &Place, target: &Target) -> Result<(), Stopped> {
     if !args.yes {
         ask(args, target)?;
     }
-    let files = EmbeddedStore::wipe(data_dir).await?;
-    forget_password(data_dir)?;
+    let files = EmbeddedStore::wipe(place.folder()).await?;
+    forget_password(place.folder())?;
     for file in files {
         output::error_line(&format!("removed   {}", file.display()));
     }
@@ -151,7 +158,7 @@ fn ask(args: &SeedArgs, target: &Target) -> Result<(), Stopped> {
 
 /// Fills the store until it is full or a signal comes. What is under way then is a batch or
 /// none, so the store is closed in good order either way.
-async fn fill(args: &SeedArgs, data_dir: &Path) -> Result<(), Stopped> {
+async fn fill(args: &SeedArgs, place: &Place) -> Result<(), Stopped> {
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Stopped::Signals)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(Stopped::Signals)?;
     let mut bar = show::Bar::new();
@@ -162,11 +169,11 @@ async fn fill(args: &SeedArgs, data_dir: &Path) -> Result<(), Stopped> {
         }
     };
     let mut progress = |progress| bar.step(progress);
-    let seeded = seed_data_dir(data_dir, args.options(), &mut progress, stop).await;
+    let seeded = seed_place(place, args.options(), &mut progress, stop).await;
     bar.finish();
     match seeded? {
         Some(seeded) => {
-            show::summary(args, data_dir, &seeded);
+            show::summary(args, place, &seeded);
             Ok(())
         }
         None => Err(Stopped::Interrupted),

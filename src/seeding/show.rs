@@ -1,15 +1,14 @@
 //! What `antiphon seed` shows: the target, a plan, how far it is, a summary.
 
 use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
 
-use antiphon_backend::embedded::{EmbeddedStore, OpenError};
+use antiphon_backend::embedded::OpenError;
 use antiphon_protocol::ConversationId;
-use antiphon_seed::{Plan, Progress};
+use antiphon_seed::{Plan, Progress, Stores};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
-use super::{Seeded, SeedingError, stores};
+use super::{Place, Seeded, SeedingError};
 use crate::cli::SeedArgs;
 use crate::output;
 
@@ -21,7 +20,8 @@ const CONVERSATIONS_TOLD: usize = 12;
 /// Where the data go, and what is there.
 #[derive(Debug)]
 pub(super) struct Target {
-    file: PathBuf,
+    name: String,
+    kind: &'static str,
     holds: Holds,
 }
 
@@ -40,27 +40,25 @@ enum Holds {
 
 impl Target {
     /// Looks without writing. Fails if another process has the directory.
-    pub(super) async fn look(data_dir: &Path) -> Result<Self, SeedingError> {
-        let file = EmbeddedStore::database_file(data_dir);
-        let holds = match EmbeddedStore::open_to_read(data_dir).await {
+    pub(super) async fn look(place: &Place) -> Result<Self, SeedingError> {
+        let holds = match place.open_to_read().await {
             Ok(None) => Holds::Nothing,
             Ok(Some(store)) => {
-                let counts = count(&store).await;
+                let counts = count(&store.stores()).await;
                 store.close().await;
                 counts?
             }
-            Err(error @ (OpenError::Locked { .. } | OpenError::Foreign { .. })) => {
-                return Err(error.into());
-            }
-            Err(
+            Err(SeedingError::Store(
                 error @ (OpenError::Directory { .. }
                 | OpenError::Version { .. }
                 | OpenError::Schema { .. }
                 | OpenError::Damaged { .. }
                 | OpenError::Database { .. }),
-            ) => Holds::Unreadable(error.to_string()),
+            )) => Holds::Unreadable(error.to_string()),
+            Err(error) => return Err(error),
         };
-        Ok(Self { file, holds })
+        let (name, kind) = (place.name(), place.kind());
+        Ok(Self { name, kind, holds })
     }
 
     pub(super) fn is_store(&self) -> bool {
@@ -85,18 +83,16 @@ impl Target {
     }
 
     pub(super) fn told(&self) -> String {
-        let file = self.file.display();
-        format!("target    {file}, the embedded store: {}", self.contents())
+        let Self { name, kind, .. } = self;
+        format!("target    {name}, {kind}: {}", self.contents())
     }
 
     pub(super) fn wipe_question(&self) -> String {
-        let file = self.file.display();
-        format!("{file} {}. Remove all of it?", self.contents())
+        format!("{} {}. Remove all of it?", self.name, self.contents())
     }
 }
 
-async fn count(store: &EmbeddedStore) -> Result<Holds, SeedingError> {
-    let stores = stores(store);
+async fn count(stores: &Stores) -> Result<Holds, SeedingError> {
     let counts = async {
         Ok(Holds::Rows {
             users: stores.users.count().await?,
@@ -201,7 +197,7 @@ pub(super) fn plan(args: &SeedArgs, target: &Target, plan: &Plan) {
     if args.json {
         json(&SeedLine {
             event: "plan",
-            target: target.file.to_string_lossy().into_owned(),
+            target: target.name.clone(),
             wipe,
             users: Counts {
                 made: plan.users,
@@ -222,7 +218,7 @@ pub(super) fn plan(args: &SeedArgs, target: &Target, plan: &Plan) {
         return;
     }
     if wipe {
-        output::line(&format!("would remove all of {}", target.file.display()));
+        output::line(&format!("would remove all of {}", target.name));
     }
     let row = |what: &str, made: u64, there: u64| {
         let (made, there) = (grouped(made), grouped(there));
@@ -253,16 +249,14 @@ pub(super) fn plan(args: &SeedArgs, target: &Target, plan: &Plan) {
 }
 
 /// What was made, and how to log in.
-pub(super) fn summary(args: &SeedArgs, data_dir: &Path, seeded: &Seeded) {
+pub(super) fn summary(args: &SeedArgs, place: &Place, seeded: &Seeded) {
     let (s, password) = (&seeded.summary, seeded.password.as_str());
     if args.json {
         let login = |login: &antiphon_seed::Login| login.username.as_str().to_owned();
         let names: Vec<String> = s.logins.iter().map(login).collect();
         json(&SeedLine {
             event: "seeded",
-            target: EmbeddedStore::database_file(data_dir)
-                .to_string_lossy()
-                .into_owned(),
+            target: place.name(),
             wipe: args.wipe,
             users: Counts {
                 made: s.users_made,
