@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use antiphon_backend::zookeeper::ZooKeeperSettings;
 use antiphon_core::net::ClusterKey;
 use antiphon_core::words::{FilterSources, WordSources};
 use antiphon_gateway::{GatewayConfig, UnknownStrategy};
@@ -55,14 +54,6 @@ pub fn server(config: &Config, name: &str, key: ClusterKey) -> Settings {
         count_direct_messages: config.words.count_direct_messages,
         shutdown_grace: Duration::from_millis(limits.shutdown_grace_ms),
         ..Settings::new(name, key)
-    }
-}
-
-/// How ZooKeeper is used.
-pub fn zookeeper(config: &Config) -> ZooKeeperSettings {
-    ZooKeeperSettings {
-        session_timeout: Duration::from_millis(config.cluster.session_timeout_ms),
-        ..ZooKeeperSettings::default()
     }
 }
 
