@@ -1,12 +1,15 @@
 //! The command line: one binary, one subcommand a role.
 
+mod account;
 mod client;
+pub mod script;
 mod seed;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+pub use account::AccountArgs;
 pub use client::ClientArgs;
 pub use seed::SeedArgs;
 
@@ -36,6 +39,9 @@ pub enum Command {
     Up(UpArgs),
     /// Chat in the terminal
     Client(ClientArgs),
+    /// What scripts use.
+    #[command(flatten)]
+    Script(script::ScriptCommand),
     /// Stop one server of a running `antiphon up`; the others go on
     StopServer(StopServerArgs),
     /// Fill the data directory with demo users, rooms and conversations; wipes nothing
