@@ -240,7 +240,7 @@ impl Account {
         if is_new {
             return Ok(Proof::Password(wizard::new_password()?));
         }
-        let password = wizard::password(self.user.as_ref())?;
+        let password = wizard::password()?;
         Ok(password.map_or(Proof::Open, Proof::Password))
     }
 

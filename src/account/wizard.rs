@@ -97,16 +97,19 @@ pub fn gateway(runtime: &Runtime) -> Result<GatewayUrl, NoAnswer> {
             GatewayUrl::parse(&raw).map_err(|error| NoAnswer::Broken(error.to_string()))?;
         match runtime.block_on(antiphon_client::gateway::fetch_server(&gateway, None)) {
             Ok(_) => return Ok(gateway),
-            Err(error) => output::error_line(&format!("✗ {gateway}: {}", advice(&error))),
+            Err(error) => {
+                let why = clean(&ErrorChain(&error));
+                output::error_line(&format!("✗ {gateway}: {why}"));
+                output::error_line(&format!("  {}", advice(&error)));
+            }
         }
         typed = raw;
     }
 }
 
-/// What is wrong, and what to do about it.
-fn advice(error: &GatewayError) -> String {
-    let why = clean(&ErrorChain(error));
-    let what = match error {
+/// What to do about it.
+fn advice(error: &GatewayError) -> &'static str {
+    match error {
         GatewayError::Unreachable(_) | GatewayError::Timeout => {
             "is `antiphon up` running there? Correct the address, or press Enter to try again"
         }
@@ -117,8 +120,7 @@ fn advice(error: &GatewayError) -> String {
         | GatewayError::Status(_)
         | GatewayError::Body
         | GatewayError::NotAGateway(_) => "correct the address",
-    };
-    format!("{why}; {what}")
+    }
 }
 
 /// Log in or register.
@@ -141,14 +143,9 @@ pub fn name() -> Result<UserName, NoAnswer> {
 }
 
 /// The password; `None` if it is left empty.
-pub fn password(user: Option<&UserName>) -> Result<Option<Secret>, NoAnswer> {
-    let help = match user {
-        Some(user) => format!("the password of {user}; empty where none is needed"),
-        None => "empty where none is needed".to_owned(),
-    };
+pub fn password() -> Result<Option<Secret>, NoAnswer> {
     let raw = Password::new("Password:")
         .with_display_mode(PasswordDisplayMode::Hidden)
-        .with_help_message(&help)
         .without_confirmation()
         .prompt()?;
     Ok(Some(Secret(raw)).filter(|password| !password.0.is_empty()))

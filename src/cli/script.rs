@@ -58,7 +58,7 @@ pub struct Common {
     /// One JSON object a line on standard output
     #[arg(long)]
     pub json: bool,
-    /// Give up after so many seconds without a server or an answer [default: 20]
+    /// Give up after so many seconds without a server or an answer [default: 20; 60 for a message]
     #[arg(long, value_name = "S", value_parser = timeout)]
     pub timeout: Option<Duration>,
     /// Who and where.
