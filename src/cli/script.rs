@@ -215,8 +215,6 @@ pub struct ExecArgs {
 /// What can be asked or done with one request, or a few of a kind.
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum Query {
-    /// Send one message
-    Send(SendArgs),
     /// Messages of a conversation, oldest first
     History(HistoryArgs),
     /// Messages with all of these words, newest first
@@ -239,13 +237,23 @@ pub enum Query {
     Whoami(Nothing),
 }
 
+/// What a line of `antiphon exec` may say.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum LineCommand {
+    /// Send one message
+    Send(SendArgs),
+    /// Ask for something.
+    #[command(flatten)]
+    Query(Query),
+}
+
 /// One line of `antiphon exec`.
 #[derive(Debug, Parser)]
 #[command(name = "", no_binary_name = true, disable_help_subcommand = true)]
-pub struct QueryLine {
+pub struct ExecLine {
     /// What it says.
     #[command(subcommand)]
-    pub query: Query,
+    pub command: LineCommand,
 }
 
 /// The subcommands of `antiphon profile`.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use antiphon_client::StopReason;
+use antiphon_client::{Client, StopReason};
 use antiphon_core::shutdown::Shutdown;
 use antiphon_protocol::limits::FRAME_BYTES_MAX;
 use clap::Parser;
@@ -11,10 +11,10 @@ use tokio::sync::watch;
 use super::ask::{Asker, Whoami};
 use super::lines::{self, Lines};
 use super::out::Out;
-use super::send::{after_stop, watch_stop};
-use super::{frame, query};
+use super::send::{Receipt, after_stop, client_id, random_id, watch_stop};
+use super::{frame, query, send};
 use crate::account::entry::Live;
-use crate::cli::script::{ExecArgs, QueryLine};
+use crate::cli::script::{ExecArgs, ExecLine, LineCommand, SendArgs};
 use crate::exit::Failed;
 use crate::output;
 
@@ -39,6 +39,7 @@ pub enum Source {
 /// See the head of the file.
 #[derive(Debug)]
 pub struct Exec {
+    client: Client,
     asker: Asker,
     who: Whoami,
     stopped_rx: watch::Receiver<Option<StopReason>>,
@@ -48,6 +49,7 @@ impl Exec {
     /// As this client.
     pub fn new(live: Live, who: Whoami, timeout: Duration, scope: &Shutdown) -> Self {
         Self {
+            client: live.client.clone(),
             asker: Asker::client(live.client, timeout),
             who,
             stopped_rx: watch_stop(live.events, scope),
@@ -98,12 +100,37 @@ impl Exec {
             return frame::play(&self.asker, text, out).await;
         }
         let words = split(text).map_err(Failed::usage)?;
-        let line = QueryLine::try_parse_from(words).map_err(|error| {
+        let line = ExecLine::try_parse_from(words).map_err(|error| {
             let told = error.to_string();
             let first = told.lines().next().unwrap_or_default();
             Failed::usage(first.trim_start_matches("error: "))
         })?;
-        query::answer(&self.asker, &self.who, line.query, out).await
+        match line.command {
+            LineCommand::Send(args) => self.send(args, out).await,
+            LineCommand::Query(query) => query::answer(&self.asker, &self.who, query, out).await,
+        }
+    }
+
+    async fn send(&self, args: SendArgs, out: &mut Out) -> Result<(), Failed> {
+        let text = args.text.join(" ");
+        if text.is_empty() || text == "-" {
+            return Err(Failed::usage("in a line of exec, send needs its text"));
+        }
+        let client_id = match args.client_id.as_deref() {
+            Some(raw) => client_id(raw)?,
+            None => random_id(),
+        };
+        let sending = self.client.send_with_id(args.to, text, client_id.clone());
+        match sending.await {
+            Ok(ack) => {
+                let receipt = Receipt {
+                    ack: &ack,
+                    client_id: &client_id,
+                };
+                out.json_only(&receipt).await
+            }
+            Err(error) => Err(send::failed(&error, &client_id, &self.stopped_rx).await),
+        }
     }
 }
 

@@ -1,18 +1,17 @@
 //! The commands that one request answers, or a few of a kind.
 
+use antiphon_protocol::RoomName;
 use antiphon_protocol::client::{
-    Chat, CreateRoom, History, JoinRoom, LeaveRoom, ListRooms, Online, Page, Popular, RoomKind,
+    CreateRoom, History, JoinRoom, LeaveRoom, ListRooms, Online, Page, Popular, RoomKind,
     RoomMembers, Search, Target, Visibility,
 };
 use antiphon_protocol::limits::PAGE_MAX;
-use antiphon_protocol::{ClientId, RoomName};
 use serde::Serialize;
 
 use super::ask::{Asker, Whoami};
 use super::human::Painter;
 use super::out::Out;
-use super::send;
-use crate::cli::script::{CreateArgs, HistoryArgs, ListArgs, Query, SendArgs};
+use crate::cli::script::{CreateArgs, HistoryArgs, ListArgs, Query};
 use crate::exit::Failed;
 use crate::output;
 use crate::terminal::sanitize;
@@ -67,7 +66,6 @@ pub async fn answer(
     out: &mut Out,
 ) -> Result<(), Failed> {
     match query {
-        Query::Send(args) => send_one(asker, args, out).await,
         Query::History(args) => history(asker, args, out).await,
         Query::Search(args) => {
             let asked = Search {
@@ -109,34 +107,6 @@ pub async fn answer(
             };
             out.item(who, human).await
         }
-    }
-}
-
-/// One message of `exec`. It is asked for under a client id, so that a repetition is harmless.
-async fn send_one(asker: &Asker, args: SendArgs, out: &mut Out) -> Result<(), Failed> {
-    let text = args.text.join(" ");
-    if text.is_empty() || text == "-" {
-        return Err(Failed::usage("in a line of exec, send needs its text"));
-    }
-    let client_id = match args.client_id.as_deref() {
-        Some(raw) => send::client_id(raw)?,
-        None => send::random_id(),
-    };
-    let asked = chat(args.to, text, client_id.clone());
-    let ack = asker.request(asked).await?;
-    let receipt = send::Receipt {
-        ack: &ack,
-        client_id: &client_id,
-    };
-    out.json_only(&receipt).await
-}
-
-fn chat(target: Target, message: String, client_id: ClientId) -> Chat {
-    Chat {
-        target,
-        message,
-        format: "text".to_owned(),
-        client_id: Some(client_id),
     }
 }
 

@@ -258,32 +258,36 @@ impl Sender {
     }
 
     async fn failed(&self, error: &SendError, line: u64, id: &ClientId, plan: &Plan) -> Failed {
-        let place = match plan.source {
-            Source::One(_) => String::new(),
-            Source::Lines => format!("line {line}: "),
+        let failed = failed(error, id, &self.stopped_rx).await;
+        let words = match (&plan.source, &plan.id, error) {
+            (Source::One(_), _, _) => failed.words,
+            (Source::Lines, Some(id), SendError::Unknown { .. }) => format!(
+                "line {line}: {error}; the same command with --client-id {id} stores it once"
+            ),
+            (Source::Lines, _, _) => format!("line {line}: {}", failed.words),
         };
-        let why = sanitize::line(&error.to_string());
-        match error {
-            SendError::Refused(body) => {
-                Failed::failure(format!("{place}{why} ({})", sanitize::line(&body.ext)))
-            }
-            SendError::Unknown { .. } => {
-                let again = match (&plan.source, &plan.id) {
-                    (Source::Lines, Some(id)) => format!("the same command with --client-id {id}"),
-                    (Source::Lines | Source::One(_), _) => {
-                        format!("the same text with --client-id {}", id.as_str())
-                    }
-                };
-                Failed::failure(format!("{place}{why}; {again} stores it once"))
-            }
-            SendError::NotSent => Failed::unreachable(format!("{place}{why}")),
-            SendError::QueueFull => Failed::failure(format!("{place}{why}")),
-            SendError::Stopped => self.why_stopped().await,
-        }
+        Failed::new(failed.exit, words)
     }
+}
 
-    async fn why_stopped(&self) -> Failed {
-        stopped(&mut self.stopped_rx.clone()).await
+/// What a message without a receipt means for the command.
+pub(super) async fn failed(
+    error: &SendError,
+    id: &ClientId,
+    stopped_rx: &watch::Receiver<Option<StopReason>>,
+) -> Failed {
+    let why = sanitize::line(&error.to_string());
+    match error {
+        SendError::Refused(body) => {
+            Failed::failure(format!("{why} ({})", sanitize::line(&body.ext)))
+        }
+        SendError::Unknown { .. } => Failed::failure(format!(
+            "{why}; the same text with --client-id {} stores it once",
+            id.as_str()
+        )),
+        SendError::NotSent => Failed::unreachable(why),
+        SendError::QueueFull => Failed::failure(why),
+        SendError::Stopped => stopped(&mut stopped_rx.clone()).await,
     }
 }
 

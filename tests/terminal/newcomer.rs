@@ -1,6 +1,7 @@
 //! The first run, typed by somebody who knows nothing but what the screen says.
 
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use serde_json::json;
 
@@ -16,6 +17,12 @@ async fn a_newcomer_gets_from_the_command_to_a_conversation() {
     let home = tempfile::tempdir().unwrap();
 
     let mut screen = Terminal::start_in(home.path(), "newcomer", &[]);
+    answer_the_questions(&mut screen, &cluster).await;
+    find_a_room_and_talk(&mut screen, &mut host).await;
+    later_starts(home.path()).await;
+}
+
+async fn answer_the_questions(screen: &mut Terminal, cluster: &Cluster) {
     screen.sees("Gateway:").await;
     screen
         .sees("where `antiphon up` says that its gateway is")
@@ -32,7 +39,7 @@ async fn a_newcomer_gets_from_the_command_to_a_conversation() {
     screen.line_ends_with("Gateway: 127.0.0.1:1").await;
     screen.press(&"\u{7f}".repeat("127.0.0.1:1".len()));
     screen.line_ends_with("Gateway:").await;
-    screen.press(&format!("{}\r", gateway(&cluster)));
+    screen.press(&format!("{}\r", gateway(cluster)));
 
     screen.sees("Do you have an account?").await;
     screen.sees("Register").await;
@@ -53,7 +60,9 @@ async fn a_newcomer_gets_from_the_command_to_a_conversation() {
     screen.sees("Remember me on this computer?").await;
     screen.press("\r");
     screen.sees("you are newcomer on ").await;
+}
 
+async fn find_a_room_and_talk(screen: &mut Terminal, host: &mut Client) {
     // "you are in no room yet: /join shows them".
     screen.sees("/join").await;
     screen.enter("/join").await;
@@ -69,15 +78,17 @@ async fn a_newcomer_gets_from_the_command_to_a_conversation() {
     assert!(!shown.contains(PASSWORD), "{shown}");
     screen.enter("/quit").await;
     assert_eq!(screen.exit_code().await, 0);
+}
 
-    let login = home.path().join("state/antiphon/logins/default.toml");
+async fn later_starts(home: &Path) {
+    let login = home.join("state/antiphon/logins/default.toml");
     let mode = std::fs::metadata(&login).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     let kept = std::fs::read_to_string(&login).unwrap();
     assert!(!kept.contains(PASSWORD), "the password is kept nowhere");
 
     // The second start asks nothing.
-    let mut again = Terminal::start_in(home.path(), "newcomer again", &[]);
+    let mut again = Terminal::start_in(home, "newcomer again", &[]);
     again.sees("you are newcomer on ").await;
     again.sees("your rooms: #lobby").await;
     let shown = again.lines().join("\n");
@@ -91,14 +102,14 @@ async fn a_newcomer_gets_from_the_command_to_a_conversation() {
     let broken = kept.lines().filter(|line| !line.starts_with("token"));
     let broken: String = broken.map(|line| format!("{line}\n")).collect();
     std::fs::write(&login, broken + "token = \"of-no-use\"\n").unwrap();
-    let mut third = Terminal::start_in(home.path(), "newcomer at last", &[]);
+    let mut third = Terminal::start_in(home, "newcomer at last", &[]);
     third.sees("the remembered login of profile default").await;
     third.line_ends_with("Password:").await;
     third.press(&format!("{PASSWORD}\r"));
     third.sees("you are newcomer on ").await;
     third.enter("/quit").await;
     assert_eq!(third.exit_code().await, 0);
-    let fourth = Terminal::start_in(home.path(), "newcomer, known", &[]);
+    let fourth = Terminal::start_in(home, "newcomer, known", &[]);
     fourth.sees("you are newcomer on ").await;
     let shown = fourth.lines().join("\n");
     assert!(
