@@ -275,7 +275,8 @@ impl Account {
             gateway: attempt.gateway.clone(),
             user: attempt.user.clone(),
         };
-        let lock = door.runtime.block_on(profiles.login(&self.name).lock())?;
+        let locking = profiles.login(&self.name);
+        let lock = door.runtime.block_on(locking.lock(LOGIN_DEADLINE))?;
         lock.keep(&profile, &token)?;
         profiles.save(&self.name, &profile)?;
         Ok(())
@@ -434,8 +435,7 @@ fn by_profile<T: Login>(account: &Account, door: &Door<'_>) -> Result<T, LoginEr
     if !file.is_there() {
         return Err(LoginError::NothingRemembered);
     }
-    let way = way(door);
-    let exchange = exchange(profile, file, way.clone());
+    let exchange = exchange(profile, file, way(door), door.timeout.min(LOGIN_DEADLINE));
     let mut task = task::spawn(door.scope, TaskKind::Connection, exchange);
     let failed = || LoginError::Profile("the login failed".to_owned());
     let exchanged = door.runtime.block_on(async {
@@ -448,18 +448,22 @@ fn by_profile<T: Login>(account: &Account, door: &Door<'_>) -> Result<T, LoginEr
             }
         }
     });
-    let (entered, attempt) = exchanged?;
+    let (entered, attempt, way) = exchanged?;
     door.run(T::go_on(entered, attempt, way))
 }
 
-/// Uses the profile's token and puts its successor into its place.
+/// Uses the profile's token and puts its successor into its place. The time for the login runs
+/// from where the lock is had; all uses of the token come before its end.
 async fn exchange(
     profile: Profile,
     file: LoginFile,
     way: Way,
-) -> Result<(Entered, Attempt), LoginError> {
+    timeout: Duration,
+) -> Result<(Entered, Attempt, Way), LoginError> {
     let failed = |error: ProfileError| LoginError::Profile(clean(&ErrorChain(&error)));
-    let lock = file.lock().await.map_err(failed)?;
+    let lock = file.lock(timeout).await.map_err(failed)?;
+    let end = clock::now() + timeout;
+    let way = Way { end, ..way };
     let token = lock.token(&profile).map_err(failed)?;
     let attempt = Attempt {
         proof: Proof::Token(token.ok_or(LoginError::NothingRemembered)?),
@@ -470,7 +474,7 @@ async fn exchange(
         Ok(entered) => {
             lock.keep(&profile, &entered.login.resume_token)
                 .map_err(failed)?;
-            Ok((entered, attempt))
+            Ok((entered, attempt, way))
         }
         Err(error @ LoginError::Credentials(_)) => {
             lock.drop_token().map_err(failed)?;

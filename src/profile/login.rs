@@ -45,11 +45,11 @@ impl LoginFile {
         file::remove(&self.path)
     }
 
-    /// Waits until no other process is using the token. The lock ends with the value, and
-    /// with the process however that ends.
-    pub async fn lock(&self) -> Result<LoginLock, ProfileError> {
+    /// Waits, at most so long, until no other process is using the token. The lock ends with
+    /// the value, and with the process however that ends.
+    pub async fn lock(&self, patience: Duration) -> Result<LoginLock, ProfileError> {
         let held = file::lock_file(&self.lock)?;
-        let end = clock::now() + LOCK_DEADLINE;
+        let end = clock::now() + patience.min(LOCK_DEADLINE);
         loop {
             match held.try_lock() {
                 Ok(()) => break,

@@ -9,6 +9,8 @@ use antiphon_protocol::client::Secret;
 
 use super::*;
 
+const PATIENCE: Duration = Duration::from_secs(10);
+
 fn profiles(folder: &Path) -> Profiles {
     Profiles::new(Folders {
         config: folder.join("config/antiphon"),
@@ -89,7 +91,7 @@ async fn a_token_is_for_its_owner_its_gateway_and_its_user_alone() {
     std::fs::create_dir_all(logins).unwrap();
     std::fs::set_permissions(logins, std::fs::Permissions::from_mode(0o755)).unwrap();
 
-    let lock = file.lock().await.unwrap();
+    let lock = file.lock(PATIENCE).await.unwrap();
     assert_eq!(lock.token(&mine).unwrap(), None);
     lock.keep(&mine, &Secret("one \"two\"".to_owned())).unwrap();
     assert_eq!(mode(file.path()), 0o600);
@@ -117,11 +119,13 @@ async fn a_token_is_for_its_owner_its_gateway_and_its_user_alone() {
 async fn a_lock_keeps_others_waiting_until_it_is_dropped() {
     let folder = tempfile::tempdir().unwrap();
     let file = profiles(folder.path()).login(&name("default"));
-    let first = file.lock().await.unwrap();
-    let second = file.lock();
+    let first = file.lock(PATIENCE).await.unwrap();
+    let second = file.lock(PATIENCE);
     tokio::pin!(second);
     let early = clock::timeout(Duration::from_millis(100), &mut second).await;
     assert!(early.is_err(), "two holders");
+    let gave_up = file.lock(Duration::from_millis(50)).await;
+    assert!(matches!(gave_up, Err(ProfileError::Locked)), "{gave_up:?}");
     drop(first);
     second.await.unwrap();
 }

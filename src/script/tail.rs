@@ -50,6 +50,7 @@ pub struct Tail {
     /// Whatever reaches the user, not only what was named.
     all: bool,
     left: Option<u64>,
+    connected: bool,
 }
 
 fn say(words: &str) {
@@ -66,6 +67,7 @@ impl Tail {
             tracks: BTreeMap::new(),
             all: args.conversations.is_empty(),
             left: args.limit,
+            connected: true,
         };
         if tail.all {
             for summary in &live.conversations {
@@ -184,7 +186,10 @@ impl Tail {
                 .logged_in_again(&conversations, log_replaced, out)
                 .await;
         }
-        if let Event::Disconnected { reason, .. } = &event {
+        // One line a loss, however often the next attempts fail.
+        if let Event::Disconnected { reason, .. } = &event
+            && std::mem::replace(&mut self.connected, false)
+        {
             let why = sanitize::line(&reason.to_string());
             say(&format!("not connected ({why}); trying again"));
         }
@@ -248,6 +253,7 @@ impl Tail {
         log_replaced: bool,
         out: &mut Out,
     ) -> Result<(), Failed> {
+        self.connected = true;
         say("connected again");
         if !log_replaced {
             return Ok(());

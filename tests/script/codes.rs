@@ -1,10 +1,11 @@
 //! Every exit code, from a real process.
 
-use std::io::Write;
-use std::process::Stdio;
+use std::io::{Read, Write};
+use std::process::{Command, Stdio};
+use std::sync::Mutex;
 
 use super::Shell;
-use crate::harness::{Client, Cluster, DEADLINE, FAST, Options, PASSWORD};
+use crate::harness::{Client, Cluster, DEADLINE, FAST, Options, PASSWORD, wait_until};
 
 fn check(ran: &super::shell::Ran, code: i32, words: &str) {
     assert_eq!(ran.code, Some(code), "{ran:?}");
@@ -197,4 +198,44 @@ async fn an_interrupt_is_130_and_a_reader_that_goes_141() {
     );
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.contains("standard output: "), "{said}");
+}
+
+/// A signal is heard also while nobody reads what is written.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interrupt_is_heard_behind_a_reader_that_does_not_read() {
+    let cluster = Cluster::start(&Options::set(FAST));
+    let shell = Shell::of(&cluster, "alice").await;
+    let page = "x".repeat(8_000);
+    for _ in 0..20 {
+        shell.ok(&["send", "user:alice", &page]);
+    }
+    // More than a pipe holds.
+    let mut command = shell.command(&["tail", "user:alice", "--since", "0"]);
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let status = Mutex::new(&mut child);
+    let mut byte = [0];
+    let mut stdout = status.lock().unwrap().stdout.take().unwrap();
+    stdout.read_exact(&mut byte).unwrap();
+    let kill = format!("kill -INT {}", status.lock().unwrap().id());
+    assert!(
+        Command::new("sh")
+            .args(["-c", &kill])
+            .status()
+            .unwrap()
+            .success()
+    );
+    let status = wait_until("the end of tail", DEADLINE, || async {
+        let ended = status.lock().unwrap().try_wait().unwrap();
+        ended.ok_or_else(|| "it runs".to_owned())
+    })
+    .await;
+    assert_eq!(status.code(), Some(130));
+}
+
+#[test]
+fn the_variables_of_the_client_are_no_mistakes_of_the_configuration() {
+    let shell = Shell::new("127.0.0.1:1");
+    let mut command = shell.command(&["check-config"]);
+    let output = command.env("ANTIPHON_PROFILE", "work").output().unwrap();
+    assert!(output.status.success(), "{output:?}");
 }

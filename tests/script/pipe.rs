@@ -11,11 +11,11 @@ use super::shell::Running;
 use crate::harness::{Cluster, DEADLINE, FAST, Options};
 
 /// Messages of the long run.
-const MESSAGES: usize = 10_000;
+const MESSAGES: usize = 100_000;
 /// Messages of the runs with faults.
-const MESSAGES_UNDER_FAULTS: usize = 2_000;
+const MESSAGES_UNDER_FAULTS: usize = 6_000;
 /// For everything to arrive; a run takes a fraction of it.
-const ARRIVAL: Duration = Duration::from_secs(150);
+const ARRIVAL: Duration = Duration::from_secs(300);
 
 /// Writes numbers, one a line, as fast as they are read.
 fn feed(send: &mut Running, count: usize) -> std::thread::JoinHandle<()> {
