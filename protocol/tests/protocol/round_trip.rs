@@ -144,14 +144,12 @@ fn rooms() -> BoxedStrategy<ClientCommand> {
             username
         }
         .into()),
-        (room(), user(), option::of(line())).prop_map(
-            |(room_name, username, reason)| Kick {
-                room_name,
-                username,
-                reason
-            }
-            .into()
-        ),
+        (room(), user(), option::of(line())).prop_map(|(room_name, username, reason)| Kick {
+            room_name,
+            username,
+            reason
+        }
+        .into()),
     ]
     .boxed()
 }
