@@ -224,6 +224,7 @@ fn build(
         newest_epoch: Arc::new(AtomicU64::new(0)),
         connections: AtomicU64::new(0),
         draining: AtomicBool::new(false),
+        nowhere_to_go: AtomicBool::new(false),
         load_changed: tokio::sync::Notify::new(),
         id: std::sync::Mutex::new(NodeId {
             name: settings.name.clone(),
@@ -296,7 +297,14 @@ impl Server {
         self.node.draining.load(Ordering::Relaxed)
     }
 
-    /// Stops in order: no new clients; clients told and closed; sessions unbound; leadership
+    /// As [`Server::stop`], when the whole cluster stops: no client is kept until it goes to
+    /// another server.
+    pub async fn stop_with_the_cluster(&self) -> bool {
+        self.node.nowhere_to_go.store(true, Ordering::Relaxed);
+        self.stop().await
+    }
+
+    /// Stops in order: no new clients; clients told, served until they go, and closed; sessions unbound; leadership
     /// handed over; deregistered. False if something did not end within the grace.
     pub async fn stop(&self) -> bool {
         let grace = self.node.settings.shutdown_grace;

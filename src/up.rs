@@ -341,11 +341,14 @@ impl Up {
 
     /// Stops everything, stores last.
     pub async fn stop(self) -> bool {
-        let mut clean =
-            futures_util::future::join_all(self.servers.values().map(|server| server.stop()))
-                .await
-                .into_iter()
-                .all(|clean| clean);
+        let mut clean = futures_util::future::join_all(
+            self.servers
+                .values()
+                .map(|server| server.stop_with_the_cluster()),
+        )
+        .await
+        .into_iter()
+        .all(|clean| clean);
         self.scope.stop();
         clean &= self.scope.wait(antiphon_gateway::DRAIN_DEADLINE).await;
         self.store.close().await;

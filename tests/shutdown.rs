@@ -2,7 +2,9 @@
 //! can't be says why.
 
 use std::process::Stdio;
+use std::time::Duration;
 
+use antiphon_core::clock;
 use serde_json::json;
 
 use crate::harness::cluster::{up, wait_exit};
@@ -35,6 +37,43 @@ async fn row_112_sigterm_tells_every_client_and_exits_with_0() {
         "{}",
         cluster.log_tail()
     );
+}
+
+/// A server that stops while others go on keeps its clients until each has gone where it was
+/// told to, when it was told to.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_told_to_move_is_served_until_then() {
+    let cluster = Cluster::start(&Options::set(FAST));
+    let stopped = cluster.followers()[0].clone();
+    let mut alice = Client::join(&stopped.client, "alice").await;
+    alice.ok("createRoom", json!({"roomName": "garden"})).await;
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_antiphon"));
+    command.args(["stop-server", &stopped.name, "--data-dir"]);
+    let mut stopping = command.arg(cluster.data_dir()).spawn().unwrap();
+    let is_reconnect = |frame: &antiphon_protocol::ServerFrame| frame.action == "reconnect";
+    let hint = alice
+        .next_matching("reconnect", DEADLINE, is_reconnect)
+        .await;
+    let told = clock::now();
+    let delay = Duration::from_millis(hint.data["delayMs"].as_u64().unwrap());
+    let mut said = 0;
+    while told.elapsed() < delay {
+        said += 1;
+        alice
+            .say(
+                "garden",
+                &format!("while I pack {said}"),
+                &format!("p-{said}"),
+            )
+            .await;
+    }
+    let closed = alice.closed(DEADLINE).await;
+    assert_eq!(closed.code, Some(1012), "{closed:?}");
+    assert!(told.elapsed() >= delay);
+    assert!(wait_exit(&mut stopping).is_some_and(|status| status.success()));
+    let mut bob = Client::join(&cluster.leader().client, "bob").await;
+    bob.ok("joinRoom", json!({"roomName": "garden"})).await;
+    assert_eq!(bob.history("room:garden").await.0.len(), said);
 }
 
 #[tokio::test]

@@ -9,6 +9,8 @@ use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use antiphon_core::clock::{self, Instant};
 use antiphon_core::random;
@@ -34,8 +36,10 @@ use super::settings::{
 };
 
 /// How long clients are asked to wait before they reconnect, at most: drawn for each, so that
-/// they don't all come at once.
-const RECONNECT_SPREAD_MS: u64 = 2_000;
+/// they don't all come at once. A fifth of the time for stopping, if that is less.
+const RECONNECT_SPREAD: Duration = Duration::from_secs(2);
+/// Who has not left so long after that is closed.
+const LEAVE_GRACE: Duration = Duration::from_millis(500);
 
 type LateReply = Pin<Box<dyn Future<Output = String> + Send>>;
 
@@ -50,7 +54,8 @@ pub(crate) struct Connection<S> {
     ping_at: Instant,
     pong_due: Option<Instant>,
     scope: Shutdown,
-    told_to_leave: bool,
+    /// Set when the client was told to leave: when it is closed if it has not.
+    leave_by: Option<Instant>,
 }
 
 /// What the connection woke up for.
@@ -81,7 +86,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             late: FuturesUnordered::new(),
             faults: VecDeque::new(),
             scope,
-            told_to_leave: false,
+            leave_by: None,
         }
     }
 
@@ -118,7 +123,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             let timer = self.timer();
             let step = tokio::select! {
                 biased;
-                wake = wake(&self.caller, &mut self.late, timer, &self.scope, self.told_to_leave) => {
+                wake = wake(&self.caller, &mut self.late, timer, &self.scope, self.leave_by.is_some()) => {
                     self.handle(wake).await
                 }
                 frame = self.socket.next(), if may_read => self.read(frame).await,
@@ -138,18 +143,28 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
             Wake::Timer => self.on_timer().await,
             Wake::Drain => {
-                self.told_to_leave = true;
-                let delay_ms = random::below(RECONNECT_SPREAD_MS);
+                let delay = self.draw_delay();
                 let hint = Reconnect {
-                    delay_ms,
+                    delay_ms: delay.as_millis() as u64,
                     reason: "drain".into(),
                 };
                 self.reply(codec::encode_event(None, "reconnect", &hint));
-                self.finish_late().await?;
-                self.caller.outbound.close(close_code::RESTART);
+                // With another server to go to, it is served until it goes.
+                let at_once = self.caller.node.nowhere_to_go.load(Ordering::Relaxed);
+                let grace = if at_once {
+                    Duration::ZERO
+                } else {
+                    delay + LEAVE_GRACE
+                };
+                self.leave_by = Some(clock::now() + grace);
                 Ok(())
             }
         }
+    }
+
+    fn draw_delay(&self) -> Duration {
+        let spread = RECONNECT_SPREAD.min(self.caller.node.settings.shutdown_grace / 5);
+        Duration::from_millis(random::below(spread.as_millis().max(1) as u64))
     }
 
     /// Answers that are still to come get a moment, so that a stopping server leaves as few
@@ -178,6 +193,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if self.caller.session.is_none() {
             at = at.min(self.login_deadline);
         }
+        if let Some(leave_by) = self.leave_by {
+            at = at.min(leave_by);
+        }
         match self.socket.get_ref().unfinished_since() {
             Some(since) => at.min(since + MESSAGE_TIMEOUT),
             None => at,
@@ -186,6 +204,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     async fn on_timer(&mut self) -> Result<(), Option<CloseCode>> {
         let now = clock::now();
+        if self.leave_by.is_some_and(|leave_by| now >= leave_by) {
+            self.finish_late().await?;
+            return Err(Some(close_code::RESTART));
+        }
         if self.caller.session.is_none() && now >= self.login_deadline {
             return Err(Some(close_code::AUTH_TIMEOUT));
         }
