@@ -1,11 +1,12 @@
 //! What `antiphon seed` shows: the target, a plan, how far it is, a summary.
 
+use std::fmt::Write;
 use std::io::IsTerminal;
 
 use antiphon_backend::embedded::OpenError;
 use antiphon_protocol::ConversationId;
 use antiphon_seed::{Plan, Progress, Stores};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use serde::Serialize;
 
 use super::{Place, Seeded, SeedingError};
@@ -115,9 +116,13 @@ impl Bar {
     pub(super) fn new() -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let template = "messages  {wide_bar} {percent:>3} %  {human_pos} of {human_len}  \
-                            {per_sec:>12}  {eta} left";
+                            {rate}/s  {eta} left";
             let style = ProgressStyle::with_template(template);
             let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+            let style = style.with_key("rate", |state: &ProgressState, out: &mut dyn Write| {
+                // A bar that can't be drawn is not worth an error.
+                let _ = write!(out, "{:>7}", grouped(state.per_sec() as u64));
+            });
             ProgressBar::new(0).with_style(style)
         });
         Self {
