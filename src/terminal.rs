@@ -13,6 +13,7 @@ pub mod printer;
 pub mod questions;
 pub mod render;
 pub mod sanitize;
+pub mod screen;
 pub mod session;
 pub mod state;
 
@@ -242,6 +243,9 @@ fn chat(
     };
     welcome(&session);
     let exit = read_lines(runtime, &mut line, &mut session);
+    if let Some(words) = command::give_up(&session) {
+        screen::line(&words);
+    }
     runtime.block_on(session.tell_read());
     session.client.stop();
     // Its panic was printed already.
@@ -250,31 +254,34 @@ fn chat(
         .gate
         .drain()
         .iter()
-        .for_each(|line| output::line(line));
+        .for_each(|line| screen::line(line));
     exit
 }
 
 fn welcome(session: &Session) {
     let state = session.state.lock();
     let painter = session.painter;
-    output::line(&format!(
+    screen::line(&format!(
         "{} {} {}",
         painter.dim("— you are"),
         painter.name(&state.me),
         painter.dim(&format!("on {}; /help lists the commands", state.server))
     ));
     if state.rooms.is_empty() {
-        output::line(&painter.dim("— you are in no room yet: /join shows them"));
+        screen::line(&painter.dim("— you are in no room yet: /join shows them"));
     } else {
         let rooms: Vec<String> = state
             .rooms
             .iter()
             .map(|room| format!("#{}", sanitize::line(room)))
             .collect();
-        output::line(&painter.dim(&format!(
+        screen::line(&painter.dim(&format!(
             "— your rooms: {}; /join ROOM goes there",
             rooms.join(", ")
         )));
+    }
+    if !state.unread.is_empty() {
+        screen::line(&painter.dim("— there is something new: /next shows it, /unread lists it"));
     }
 }
 
@@ -300,7 +307,7 @@ fn read_lines(runtime: &Runtime, line: &mut ChatLine, session: &mut Session) -> 
             Typed::Interrupted if interrupted_before => return Exit::Interrupted,
             Typed::Interrupted => {
                 interrupted_before = true;
-                output::line(&session.painter.dim("— Ctrl+C once more to leave, or /quit"));
+                screen::line(&session.painter.dim("— Ctrl+C once more to leave, or /quit"));
             }
             Typed::End => return Exit::Done,
             Typed::Broken(why) => return end(Exit::Failure, &format!("the terminal: {why}")),
@@ -335,7 +342,7 @@ fn take_line(
     let command = match command::parse(trimmed) {
         Ok(command) => command,
         Err(error) => {
-            output::line(&session.painter.command_error(&error));
+            screen::line(&session.painter.command_error(&error));
             return false;
         }
     };
@@ -347,7 +354,10 @@ fn take_line(
     // The chain turns errors into answers.
     let answer = runtime.block_on(commands.dispatch(session, command));
     let answer = answer.unwrap_or_else(|error| Answer::line(session.painter.command_error(&error)));
-    answer.lines.iter().for_each(|line| output::line(line));
+    if answer.clear {
+        line.clear();
+    }
+    answer.lines.iter().for_each(|line| screen::line(line));
     answer.quit
 }
 
@@ -355,8 +365,11 @@ fn becomes_message(command: &TerminalCommand, session: &Session) -> bool {
     if let TerminalCommand::Msg(msg) = command {
         return msg.text.is_some();
     }
-    let here = matches!(command, TerminalCommand::Say(_)) && session.state.lock().current.is_some();
-    here || matches!(command, TerminalCommand::ChatTo(_))
+    let state = session.state.lock();
+    let said_here = matches!(command, TerminalCommand::Say(_) | TerminalCommand::Me(_));
+    let answers = matches!(command, TerminalCommand::Reply(_)) && state.reply_to.is_some();
+    let here = said_here && state.current.is_some();
+    here || answers || matches!(command, TerminalCommand::ChatTo(_))
 }
 
 #[cfg(test)]

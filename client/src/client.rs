@@ -125,7 +125,11 @@ enum Order {
     Left {
         conversation: String,
     },
+    Reconnect,
 }
+
+/// The reason of [`DisconnectReason::Asked`] after [`Client::reconnect`].
+pub const RECONNECT_ASKED: &str = "as you asked";
 
 /// Settings of a client that is not running yet.
 #[derive(Debug, Clone)]
@@ -198,10 +202,21 @@ impl Client {
         text: impl Into<String>,
         client_id: ClientId,
     ) -> Result<Ack, SendError> {
+        self.send_in_format(target, text, "text", client_id).await
+    }
+
+    /// Sends a text in a format other than `text`: `markdown` or `emote`.
+    pub async fn send_in_format(
+        &self,
+        target: Target,
+        text: impl Into<String>,
+        format: &str,
+        client_id: ClientId,
+    ) -> Result<Ack, SendError> {
         let chat = Chat {
             target,
             message: text.into(),
-            format: "text".to_owned(),
+            format: format.to_owned(),
             client_id: Some(client_id.clone()),
         };
         let (reply_tx, reply_rx) = oneshot::channel();
@@ -217,6 +232,12 @@ impl Client {
         reply_rx
             .await
             .unwrap_or(Err(SendError::Unknown { client_id }))
+    }
+
+    /// Leaves the connection, if there is one, and connects again at once.
+    pub async fn reconnect(&self) {
+        // A client that has stopped connects no more.
+        let _sent = self.order_tx.send(Order::Reconnect).await;
     }
 
     /// Sends any other command on the current connection; waits for one at most

@@ -11,7 +11,8 @@ pub mod limits;
 
 pub use antiphon_protocol as protocol;
 pub use client::{
-    Builder, Client, Credentials, DisconnectReason, Event, Events, SendError, StopReason,
+    Builder, Client, Credentials, DisconnectReason, Event, Events, RECONNECT_ASKED, SendError,
+    StopReason,
 };
 pub use connection::{Closed, ConnectError, Connection, RequestError, ServerEvents};
 pub use gateway::{GatewayError, GatewayUrl};

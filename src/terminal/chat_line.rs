@@ -89,7 +89,9 @@ impl Highlighter for LineHelper {
         default: bool,
     ) -> Cow<'b, str> {
         if default {
-            Cow::Owned(self.painter.bold(prompt))
+            // It is drawn anew with each line that is printed above it.
+            let connected = self.state.lock().connected;
+            Cow::Owned(self.painter.prompt(prompt, connected))
         } else {
             Cow::Borrowed(prompt)
         }
@@ -185,6 +187,12 @@ impl ChatLine {
             Err(ReadlineError::Eof) => Typed::End,
             Err(error) => Typed::Broken(error.to_string()),
         }
+    }
+
+    /// Leaves nothing on the screen.
+    pub fn clear(&mut self) {
+        // A terminal that can't be cleared stays as it is.
+        let _cleared = self.editor.clear_screen();
     }
 
     /// Takes the line that was read last off the screen.

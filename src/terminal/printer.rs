@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use antiphon_client::{Event, Events};
+use antiphon_core::clock;
 use rustyline::ExternalPrinter;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
@@ -12,6 +13,7 @@ use tokio::sync::mpsc;
 use super::feed;
 use super::gate::Gate;
 use super::render::Painter;
+use super::screen;
 use super::state::SharedState;
 
 /// What the printer's thread works with.
@@ -35,6 +37,7 @@ enum Next {
     Event(Box<Event>),
     Line(String),
     Opened,
+    Settled,
     End,
 }
 
@@ -49,6 +52,10 @@ impl<P: ExternalPrinter> Printer<P> {
                 }
                 Next::Line(line) => self.gate.push(line),
                 Next::Opened => {}
+                Next::Settled => {
+                    let lines = feed::settled(&mut self.state.lock(), self.painter);
+                    lines.into_iter().for_each(|line| self.gate.push(line));
+                }
                 Next::End => return,
             }
             self.flush();
@@ -58,12 +65,20 @@ impl<P: ExternalPrinter> Printer<P> {
     /// A screen that takes nothing for a while holds up the connection: nothing is dropped.
     async fn next(&mut self) -> Next {
         let full = self.gate.is_full();
+        let due = self.state.lock().crowd.due();
+        let settled = async {
+            match due {
+                Some(due) => clock::sleep_until(due).await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             () = self.gate.opened() => Next::Opened,
             event = self.events.recv(), if !full => match event {
                 Some(event) => Next::Event(Box::new(event)),
                 None => Next::End,
             },
+            () = settled, if !full => Next::Settled,
             Some(line) = self.lines_rx.recv(), if !full => Next::Line(line),
         }
     }
@@ -71,7 +86,7 @@ impl<P: ExternalPrinter> Printer<P> {
     fn flush(&mut self) {
         while let Some(line) = self.gate.take() {
             // A terminal that has gone away ends the chat by its end of input.
-            let _printed = self.out.print(line + "\n");
+            let _printed = self.out.print(screen::fit(&line) + "\n");
             self.gate.printed();
         }
     }

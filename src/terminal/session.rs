@@ -9,11 +9,10 @@ use antiphon_core::shutdown::Shutdown;
 use antiphon_core::task::{self, TaskKind};
 use antiphon_core::{clock, random};
 use antiphon_protocol::ClientId;
-use antiphon_protocol::client::{Ack, History, Target, UserInfo};
+use antiphon_protocol::client::{Ack, Target, UserInfo};
 use futures_util::FutureExt;
 use tokio::sync::mpsc;
 
-use super::command::CommandError;
 use super::gate::{Gate, Mode};
 use super::questions::NoAnswer;
 use super::render::{self, Painter};
@@ -30,7 +29,7 @@ const FAREWELL: Duration = Duration::from_secs(1);
 const EXCERPT_CHARS_MAX: usize = 40;
 
 /// See the head of the file.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Session {
     /// The connection that keeps itself.
     pub client: Client,
@@ -49,13 +48,19 @@ pub struct Session {
 impl Session {
     /// Queues a message, in order, and lets a task wait for what becomes of it.
     pub fn send(&mut self, target: Target, text: String) {
+        self.send_in_format(target, text, "text");
+    }
+
+    /// The same for a text in another format.
+    pub fn send_in_format(&mut self, target: Target, text: String, format: &'static str) {
         let client_id =
             ClientId::parse(&random::hex::<16>()).expect("hexadecimal is visible ASCII");
         let excerpt = excerpt(&text);
         let client = self.client.clone();
         let id = client_id.clone();
         let to = target.clone();
-        let mut sending = Box::pin(async move { client.send_with_id(to, text, id).await });
+        let mut sending =
+            Box::pin(async move { client.send_in_format(to, text, format, id).await });
         // The first look queues the message, so that what is typed later comes behind it.
         let at_once = (&mut sending).now_or_never();
         let report = Report {
@@ -79,28 +84,6 @@ impl Session {
             };
             report.outcome(outcome).await;
         });
-    }
-
-    /// The last messages of a conversation, as lines.
-    pub async fn last_messages(
-        &self,
-        conversation: String,
-        limit: u64,
-    ) -> Result<Vec<String>, CommandError> {
-        let asked = History {
-            conversation,
-            before_seq: None,
-            after_seq: None,
-            around_ts: None,
-            limit,
-        };
-        let page = self.client.request(asked).await?;
-        let me = self.state.lock().me.clone();
-        Ok(page
-            .messages
-            .iter()
-            .map(|message| self.painter.message(message, &me))
-            .collect())
     }
 
     /// Asks a question: nothing else is written meanwhile.

@@ -1,6 +1,7 @@
 //! The task of a client: connect, serve, wait, again.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use antiphon_core::backoff::Backoff;
@@ -13,14 +14,14 @@ use antiphon_protocol::{ClientId, ErrorBody, UserName};
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tracing::debug;
 
 use super::cursor::{Cursors, Output};
 use super::identity::Identity;
 use super::outbox::{Attempt, Outbox, Outcome};
 use super::retry::{NextStep, Wait, after_failure};
-use super::{Builder, DisconnectReason, Event, Order, SendError, StopReason};
+use super::{Builder, DisconnectReason, Event, Order, RECONNECT_ASKED, SendError, StopReason};
 use crate::connection::{Closed, Connection, RequestError, ServerEvents};
 use crate::gateway::{self, GatewayUrl};
 use crate::limits::{BACKOFF_BASE, BACKOFF_MAX, HINT_MAX, SYNC_LIMIT, SYNC_RETRY};
@@ -67,6 +68,8 @@ pub(super) struct Actor {
     syncing: bool,
     /// When a draining server wants this client gone.
     leave_at: Option<(Instant, String)>,
+    /// The owner does not want to wait for the next attempt.
+    hurry: Arc<Notify>,
 }
 
 impl Actor {
@@ -93,6 +96,7 @@ impl Actor {
             sync_not_before: clock::now(),
             syncing: false,
             leave_at: None,
+            hurry: Arc::default(),
         }
     }
 
@@ -146,7 +150,14 @@ impl Actor {
                 retry_in: delay,
             })
             .await;
-            if self.offline(clock::sleep(delay)).await.is_none() {
+            let hurry = Arc::clone(&self.hurry);
+            let wait = async {
+                tokio::select! {
+                    () = clock::sleep(delay) => {}
+                    () = hurry.notified() => {}
+                }
+            };
+            if self.offline(wait).await.is_none() {
                 return StopReason::Asked;
             }
         }
@@ -164,7 +175,12 @@ impl Actor {
             tokio::select! {
                 () = scope.stopping() => return None,
                 output = &mut future => return Some(output),
-                order = self.order_rx.recv() => self.take_order(order?),
+                order = self.order_rx.recv() => match order? {
+                    Order::Reconnect => self.hurry.notify_one(),
+                    order @ (Order::Send { .. } | Order::Joined { .. } | Order::Left { .. }) => {
+                        self.take_order(order);
+                    }
+                },
                 () = clock::sleep_until(wake) => answer(self.outbox.expire(clock::now())),
             }
         }
@@ -188,6 +204,7 @@ impl Actor {
                 last_seq,
             } => self.cursors.begin(&conversation, last_seq),
             Order::Left { conversation } => self.cursors.forget(&conversation),
+            Order::Reconnect => self.leave_at = Some((clock::now(), RECONNECT_ASKED.to_owned())),
         }
     }
 
