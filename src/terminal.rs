@@ -264,7 +264,7 @@ fn welcome(session: &Session) {
     screen::line(&format!(
         "{} {} {}",
         painter.dim("— you are"),
-        painter.name(&state.me),
+        painter.own_name(&state.me),
         painter.dim(&format!("on {}; /help lists the commands", state.server))
     ));
     if state.rooms.is_empty() {
@@ -348,8 +348,12 @@ fn take_line(
     };
     // A message appears in its place among the others once it is stored. If something was
     // printed at the very moment of Enter, what was typed can't be taken back: it stays too.
-    if erasable && becomes_message(&command, session) {
+    // A command stays, without the prompt, which is out of date soon.
+    if erasable {
         line.erase(text);
+        if !becomes_message(&command, session) {
+            screen::line(&session.painter.typed(text));
+        }
     }
     // The chain turns errors into answers.
     let answer = runtime.block_on(commands.dispatch(session, command));

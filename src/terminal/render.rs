@@ -76,6 +76,11 @@ impl Painter {
         }
     }
 
+    /// A command that was typed.
+    pub fn typed(self, text: &str) -> String {
+        self.dim(&format!("› {}", sanitize::text(text)))
+    }
+
     /// A line between other lines.
     pub fn divider(self, words: &str) -> String {
         self.dim(&format!("── {words} ──"))
@@ -162,7 +167,7 @@ impl Painter {
     }
 
     /// The viewer's own name: unlike any other.
-    fn own_name(self, name: &str) -> String {
+    pub fn own_name(self, name: &str) -> String {
         self.bold(&sanitize::line(name))
     }
 

@@ -57,7 +57,7 @@ pub struct WhoAmI;
 impl Execute for WhoAmI {
     async fn execute(self, session: &mut Session) -> Result<Answer, CommandError> {
         let state = session.state.lock();
-        let name = session.painter.name(&state.me);
+        let name = session.painter.own_name(&state.me);
         let place = if state.connected {
             format!("on {}", state.server)
         } else {
