@@ -342,6 +342,10 @@ fn take_line(
     let command = match command::parse(trimmed) {
         Ok(command) => command,
         Err(error) => {
+            if erasable {
+                line.erase(text);
+                screen::line(&session.painter.typed(text));
+            }
             screen::line(&session.painter.command_error(&error));
             return false;
         }

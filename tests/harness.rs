@@ -4,6 +4,7 @@
 pub(crate) mod client;
 pub(crate) mod cluster;
 pub(crate) mod raw;
+pub(crate) mod screens;
 pub(crate) mod terminal;
 pub(crate) mod wait;
 

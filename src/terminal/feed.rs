@@ -28,10 +28,12 @@ pub fn lines(event: Event, state: &mut State, painter: Painter) -> Vec<String> {
             conversations,
             log_replaced,
         } => {
+            if log_replaced {
+                state.log_replaced();
+            }
             state.logged_in(username.as_str(), &conversations);
             let mut lines = vec![painter.dim(&format!("— connected again, to {}", state.server))];
             if log_replaced {
-                state.log_replaced();
                 let words = "— this server has another log than before: older messages are gone";
                 lines.push(painter.error(words));
             }
@@ -225,7 +227,9 @@ fn room_event(event: &RoomEvent, state: &mut State) -> Option<String> {
         RoomEventKind::Kicked => {
             state.names.lost_member(room, &raw);
             let words = format!("{place} {user} was removed{by}{why}");
-            state.shows_room(room).then_some(words)
+            // Who did it has the answer to the command.
+            let told = named(&event.by).as_deref() == Some(&*state.me);
+            (state.shows_room(room) && !told).then_some(words)
         }
         RoomEventKind::Invited => {
             state.names.saw_room(room);

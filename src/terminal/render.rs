@@ -6,7 +6,7 @@ mod layout;
 mod time;
 
 use antiphon_protocol::Message;
-use owo_colors::{AnsiColors, OwoColorize};
+use owo_colors::{OwoColorize, XtermColors};
 
 use super::command::CommandError;
 use super::sanitize;
@@ -15,17 +15,11 @@ pub use duration::duration;
 pub use layout::{bars, cells_per_row, cut, fill, in_columns, width, wrap};
 pub use time::{Day, Zone, day_in_words};
 
-/// Colors that are readable on dark and light screens; none of them means anything.
-const PALETTE: &[AnsiColors] = &[
-    AnsiColors::Cyan,
-    AnsiColors::Green,
-    AnsiColors::Yellow,
-    AnsiColors::Blue,
-    AnsiColors::Magenta,
-    AnsiColors::BrightCyan,
-    AnsiColors::BrightGreen,
-    AnsiColors::BrightBlue,
-    AnsiColors::BrightMagenta,
+/// Colors of the 256 that are readable on dark and light screens, none of them red or yellow,
+/// which mean something. Many, so that few people share one.
+const PALETTE: &[u8] = &[
+    31, 35, 37, 61, 62, 65, 66, 67, 68, 71, 72, 73, 97, 98, 104, 106, 130, 132, 133, 134, 137, 139,
+    168, 169, 170, 173,
 ];
 
 /// Paints, or leaves plain; knows whose time is shown.
@@ -144,7 +138,7 @@ impl Painter {
     }
 
     /// A user's name whose beginning, folded, is marked.
-    pub fn name_beginning(self, name: &str, beginning: &str) -> String {
+    fn name_beginning(self, name: &str, beginning: &str) -> String {
         let clean = sanitize::line(name);
         let length = starts_folded(&clean, &beginning.to_lowercase());
         match length.filter(|length| self.color && *length > 0) {
@@ -154,6 +148,15 @@ impl Painter {
                 format!("{}{}", begin.color(color).bold(), rest.color(color))
             }
             None => self.name(name),
+        }
+    }
+
+    /// A name in a list, looked at by `viewer`.
+    pub fn listed(self, name: &str, viewer: &str, beginning: &str) -> String {
+        if name == viewer {
+            self.own_name(name)
+        } else {
+            self.name_beginning(name, beginning)
         }
     }
 
@@ -268,16 +271,35 @@ pub fn mentions(text: &str, name: &str) -> bool {
     if name.is_empty() {
         return false;
     }
-    let part_of_name = |char: char| char.is_alphanumeric() || matches!(char, '_' | '-');
+    let edges = || Some((name.chars().next()?, name.chars().next_back()?));
+    let Some((first, last)) = edges() else {
+        return false;
+    };
     text.match_indices(&name).any(|(at, found)| {
         let before = text[..at].chars().next_back();
         let behind = text[at + found.len()..].chars().next();
-        !before.is_some_and(part_of_name) && !behind.is_some_and(part_of_name)
+        let marked = before == Some('@');
+        !before.is_some_and(|before| goes_on(before, first))
+            && !behind.is_some_and(|behind| {
+                // Behind a name in a script without blanks, words follow at once.
+                goes_on(behind, last) && !(marked && is_wide(last))
+            })
     })
 }
 
-fn color_of(name: &str) -> AnsiColors {
-    PALETTE[stable_hash(name) % PALETTE.len()]
+/// Whether a neighbor makes another name of a name that begins or ends with `edge`. Scripts
+/// without blanks stand right beside others.
+fn goes_on(neighbor: char, edge: char) -> bool {
+    let part_of_name = neighbor.is_alphanumeric() || matches!(neighbor, '_' | '-');
+    part_of_name && is_wide(neighbor) == is_wide(edge)
+}
+
+fn is_wide(char: char) -> bool {
+    unicode_width::UnicodeWidthChar::width(char) == Some(2)
+}
+
+fn color_of(name: &str) -> XtermColors {
+    XtermColors::from(PALETTE[stable_hash(name) % PALETTE.len()])
 }
 
 /// FNV-1a: the same on every machine and in every version.

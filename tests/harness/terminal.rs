@@ -13,6 +13,25 @@ use super::{DEADLINE, wait_until};
 /// So tall that nothing scrolls away.
 const ROWS: u16 = 200;
 const COLUMNS: u16 = 100;
+
+/// How a terminal is.
+#[derive(Debug, Clone)]
+pub(crate) struct Look {
+    pub(crate) columns: u16,
+    pub(crate) color: bool,
+    /// More of the environment.
+    pub(crate) env: Vec<(&'static str, String)>,
+}
+
+impl Default for Look {
+    fn default() -> Self {
+        Self {
+            columns: COLUMNS,
+            color: false,
+            env: Vec::new(),
+        }
+    }
+}
 const READ_BYTES: usize = 4096;
 /// How a prompt ends.
 const PROMPT: char = '›';
@@ -20,6 +39,7 @@ const PROMPT: char = '›';
 /// One terminal; its process is killed when it is dropped.
 pub(crate) struct Terminal {
     name: String,
+    columns: u16,
     screen: Arc<Mutex<vt100::Parser>>,
     keyboard: Box<dyn Write + Send>,
     child: Box<dyn Child + Send + Sync>,
@@ -39,9 +59,14 @@ fn size(count: u16) -> NonZeroU16 {
 impl Terminal {
     /// Starts `antiphon client` with these arguments, without colors.
     pub(crate) fn start(name: &str, arguments: &[&str]) -> Self {
+        Self::start_with(name, arguments, &Look::default())
+    }
+
+    /// The same on a terminal of another kind.
+    pub(crate) fn start_with(name: &str, arguments: &[&str], look: &Look) -> Self {
         let pty_size = PtySize {
             rows: ROWS,
-            cols: COLUMNS,
+            cols: look.columns,
             pixel_width: 0,
             pixel_height: 0,
         };
@@ -50,10 +75,19 @@ impl Terminal {
         command.arg("client");
         command.args(arguments);
         command.env("TERM", "xterm-256color");
-        command.env("NO_COLOR", "1");
+        command.env("TZ", "UTC");
+        if look.color {
+            command.env_remove("NO_COLOR");
+        } else {
+            command.env("NO_COLOR", "1");
+        }
+        for (key, value) in &look.env {
+            command.env(key, value);
+        }
         let child = pty.slave.spawn_command(command).unwrap();
         drop(pty.slave);
-        let screen = Arc::new(Mutex::new(vt100::Parser::new(size(ROWS), size(COLUMNS), 0)));
+        let parser = vt100::Parser::new(size(ROWS), size(look.columns), 0);
+        let screen = Arc::new(Mutex::new(parser));
         let mut output = pty.master.try_clone_reader().unwrap();
         let seen = Arc::clone(&screen);
         std::thread::spawn(move || {
@@ -68,6 +102,7 @@ impl Terminal {
         });
         Self {
             name: name.to_owned(),
+            columns: look.columns,
             screen,
             keyboard: pty.master.take_writer().unwrap(),
             child,
@@ -78,8 +113,19 @@ impl Terminal {
     /// Every line on the screen, without empty ones at the end.
     pub(crate) fn lines(&self) -> Vec<String> {
         let screen = self.screen.lock().unwrap();
-        let rows = screen.screen().rows(0, COLUMNS);
+        let rows = screen.screen().rows(0, self.columns);
         let mut lines: Vec<String> = rows.map(|row| row.trim_end().to_owned()).collect();
+        while lines.last().is_some_and(String::is_empty) {
+            lines.pop();
+        }
+        lines
+    }
+
+    /// Every line, with marks where the looks of the text change.
+    pub(crate) fn painted_lines(&self) -> Vec<String> {
+        let screen = self.screen.lock().unwrap();
+        let rows = (0..ROWS).map(|row| painted_row(screen.screen(), row, self.columns));
+        let mut lines: Vec<String> = rows.collect();
         while lines.last().is_some_and(String::is_empty) {
             lines.pop();
         }
@@ -90,7 +136,7 @@ impl Terminal {
     pub(crate) fn line(&self) -> String {
         let screen = self.screen.lock().unwrap();
         let row = usize::from(screen.screen().cursor_position().0);
-        let line = screen.screen().rows(0, COLUMNS).nth(row);
+        let line = screen.screen().rows(0, self.columns).nth(row);
         line.unwrap_or_default().trim_end().to_owned()
     }
 
@@ -124,6 +170,15 @@ impl Terminal {
     pub(crate) async fn is_ready(&self) {
         self.wait("an empty chat line", |terminal| {
             terminal.line().ends_with(PROMPT)
+        })
+        .await;
+    }
+
+    /// Waits until nothing but an empty chat line is on the screen.
+    pub(crate) async fn is_alone_on_screen(&self) {
+        let what = "nothing but an empty chat line";
+        self.wait(what, |terminal| {
+            terminal.lines().len() == 1 && terminal.line().ends_with(PROMPT)
         })
         .await;
     }
@@ -172,4 +227,73 @@ impl Drop for Terminal {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// One row, `{bold}like this{}`.
+fn painted_row(screen: &vt100::Screen, row: u16, columns: u16) -> String {
+    let mut painted = String::new();
+    let mut look = String::new();
+    for column in 0..columns {
+        let Some(cell) = screen.cell(row, column) else {
+            continue;
+        };
+        if cell.is_wide_continuation() {
+            continue;
+        }
+        let text = if cell.has_contents() {
+            cell.contents()
+        } else {
+            " "
+        };
+        // Blanks look the same in every color.
+        let now = if text == " " && !cell.underline() && !cell.inverse() {
+            look.clone()
+        } else {
+            look_of(cell)
+        };
+        if now != look {
+            painted += &mark(&look, &now);
+            look = now;
+        }
+        painted += text;
+    }
+    let blank = painted.trim_end().len();
+    painted.truncate(blank);
+    if !look.is_empty() && !painted.is_empty() {
+        painted += "{}";
+    }
+    painted
+}
+
+fn mark(before: &str, now: &str) -> String {
+    let end = if before.is_empty() { "" } else { "{}" };
+    if now.is_empty() {
+        end.to_owned()
+    } else {
+        format!("{end}{{{now}}}")
+    }
+}
+
+fn look_of(cell: &vt100::Cell) -> String {
+    const COLORS: [&str; 8] = [
+        "black", "red", "green", "yellow", "blue", "magenta", "cyan", "white",
+    ];
+    let mut looks = Vec::new();
+    for (is_so, name) in [
+        (cell.bold(), "bold"),
+        (cell.dim(), "dim"),
+        (cell.underline(), "underline"),
+        (cell.inverse(), "inverse"),
+    ] {
+        looks.extend(is_so.then(|| name.to_owned()));
+    }
+    match cell.fgcolor() {
+        vt100::Color::Default => {}
+        vt100::Color::Idx(index) if index < 8 => looks.push(COLORS[usize::from(index)].to_owned()),
+        vt100::Color::Idx(index) if index < 16 => {
+            looks.push(format!("bright-{}", COLORS[usize::from(index) - 8]));
+        }
+        color @ (vt100::Color::Idx(_) | vt100::Color::Rgb(..)) => looks.push(format!("{color:?}")),
+    }
+    looks.join(" ")
 }

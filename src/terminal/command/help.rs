@@ -74,9 +74,11 @@ impl Execute for Help {
         if let Some(name) = self.topic {
             let topic = find(&name).ok_or_else(|| CommandError::unknown(&name))?;
             let mut lines = vec![format!("{}  {}", painter.bold(topic.usage), topic.about)];
-            lines.extend(Some(topic.more.to_owned()).filter(|more| !more.is_empty()));
+            if !topic.more.is_empty() {
+                lines.push(format!("  {}", topic.more));
+            }
             if !topic.aliases.is_empty() {
-                lines.push(painter.dim(&format!("— also: {}", topic.aliases.join(", "))));
+                lines.push(painter.dim(&format!("  also: {}", topic.aliases.join(", "))));
             }
             return Ok(Answer::lines(lines));
         }

@@ -235,7 +235,8 @@ async fn members(
     );
     let title = title.replace(" 1 members, 1 of them", " 1 member,");
     let cells = reply.members.iter().map(|member| {
-        state.names.saw_member(room, member.username.as_str());
+        let name = member.username.as_str();
+        state.names.saw_member(room, name);
         let mark = if member.is_online == Some(true) {
             "•"
         } else {
@@ -245,7 +246,7 @@ async fn members(
             Role::Owner => painter.dim(" owner"),
             Role::Member => String::new(),
         };
-        format!("{mark} {}{owner}", painter.name(member.username.as_str()))
+        format!("{mark} {}{owner}", painter.listed(name, &state.me, ""))
     });
     Ok(Batch {
         cells: cells.collect(),
@@ -270,7 +271,7 @@ async fn online(
     let mut state = session.state.lock();
     let cells = reply.users.iter().map(|user| {
         state.names.saw_user(user.username.as_str());
-        painter.name_beginning(user.username.as_str(), prefix)
+        painter.listed(user.username.as_str(), &state.me, prefix)
     });
     let cells: Vec<String> = cells.collect();
     let title = if prefix.is_empty() {

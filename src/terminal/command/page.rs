@@ -120,7 +120,11 @@ pub(super) fn place(page: &Page, painter: Painter) -> String {
         seqs().min().unwrap_or_default(),
         seqs().max().unwrap_or_default(),
     );
-    let range = format!("{label}, {first} to {last} of {}", page.last_seq);
+    let range = if first == last {
+        format!("{label}, {first} of {}", page.last_seq)
+    } else {
+        format!("{label}, {first} to {last} of {}", page.last_seq)
+    };
     if page.more {
         return painter.divider(&format!("{range}, /older goes on"));
     }

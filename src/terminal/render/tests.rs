@@ -69,6 +69,10 @@ fn a_name_is_mentioned_only_as_a_word() {
     assert!(!mentions("bobby", "bob"));
     assert!(!mentions("bob-2", "bob"));
     assert!(!mentions("anything", ""));
+    assert!(mentions("你好bob吗", "bob"));
+    assert!(mentions("@王芳你好", "王芳"));
+    assert!(mentions("王芳, hello", "王芳"));
+    assert!(!mentions("小王芳来了", "王芳"));
 }
 
 #[test]
