@@ -270,14 +270,9 @@ fn welcome(session: &Session) {
     if state.rooms.is_empty() {
         screen::line(&painter.dim("— you are in no room yet: /join shows them"));
     } else {
-        let rooms: Vec<String> = state
-            .rooms
-            .iter()
-            .map(|room| format!("#{}", sanitize::line(room)))
-            .collect();
         screen::line(&painter.dim(&format!(
             "— your rooms: {}; /join ROOM goes there",
-            rooms.join(", ")
+            state::rooms_in_words(&state.rooms)
         )));
     }
     if !state.unread.is_empty() {

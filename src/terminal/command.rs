@@ -32,7 +32,7 @@ pub use people::{Online, Stats, WhoAmI};
 pub use reading::{History, Next, Popular, Search, Unread};
 pub use room::{Create, Invite, Join, Kick, Leave, Members, Rooms};
 pub use talk::{ChatTo, Edit, Me, Msg, Reply, Say};
-pub use this_terminal::{Clear, Quit, Reconnect};
+pub use this_terminal::{Bell, Clear, Quit, Reconnect};
 
 pub(in crate::terminal) use delay::give_up;
 
@@ -203,7 +203,7 @@ terminal_commands! {
     Invite: "invite", Kick: "kick",
     Stats: "stats", WhoAmI: "whoami", Online: "online",
     History: "history", Search: "search", Unread: "unread", Next: "next", Popular: "popular",
-    Reconnect: "reconnect", Clear: "clear", Help: "help", Quit: "quit",
+    Bell: "bell", Reconnect: "reconnect", Clear: "clear", Help: "help", Quit: "quit",
 }
 
 /// The table and the chain, in the order of the call.

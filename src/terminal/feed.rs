@@ -12,6 +12,7 @@ use antiphon_protocol::message::{Presence, RoomEvent, RoomEventKind};
 
 use super::render::{self, Painter};
 use super::sanitize;
+use super::screen;
 use super::state::{Sight, State};
 
 pub use crowd::{Crowd, Move};
@@ -126,7 +127,12 @@ fn said(message: &Message, state: &mut State, painter: Painter) -> Vec<String> {
     match state.saw_message(message) {
         Sight::Shown => {
             lines.extend(state.day_line(message.ts, painter));
-            lines.push(painter.message(message, &state.me));
+            let line = painter.message(message, &state.me);
+            lines.push(if state.bell && is_for(message, &state.me) {
+                screen::with_bell(&line)
+            } else {
+                line
+            });
         }
         Sight::Counted { first: true } => {
             let place = render::label(&message.conversation);
@@ -135,6 +141,12 @@ fn said(message: &Message, state: &mut State, painter: Painter) -> Vec<String> {
         Sight::Counted { first: false } | Sight::Known => {}
     }
     lines
+}
+
+/// Whether somebody else's message is meant for the user alone or names them.
+fn is_for(message: &Message, me: &str) -> bool {
+    let private = message.conversation.starts_with("user:");
+    message.from.as_str() != me && (private || render::mentions(&message.message, me))
 }
 
 /// The lines about who came and went, as far as they wait.

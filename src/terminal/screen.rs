@@ -7,6 +7,8 @@ use crate::output;
 
 /// A screen that does not tell its width.
 const COLUMNS_DEFAULT: usize = 80;
+/// Rings.
+const BELL: char = '\u{7}';
 
 /// How many columns there are now.
 pub fn columns() -> usize {
@@ -23,5 +25,13 @@ pub fn line(text: &str) {
 
 /// A line as the screen takes it.
 pub fn fit(text: &str) -> String {
-    render::wrap(text, columns())
+    match text.strip_prefix(BELL) {
+        Some(text) => format!("{BELL}{}", render::wrap(text, columns())),
+        None => render::wrap(text, columns()),
+    }
+}
+
+/// A line that rings.
+pub fn with_bell(line: &str) -> String {
+    format!("{BELL}{line}")
 }

@@ -17,6 +17,7 @@ use antiphon_protocol::client::{ConversationSummary, Read, Target};
 use super::command::{Delayed, Listing};
 use super::feed::Crowd;
 use super::render::{self, Day, Painter};
+use super::sanitize;
 
 pub use names::{NAMES_MAX, Names};
 
@@ -58,6 +59,8 @@ pub struct State {
     pub delayed: Vec<Delayed>,
     /// How many messages were delayed so far.
     pub delays: u64,
+    /// Whether the bell rings for the user.
+    pub bell: bool,
     /// A text from the editor that was not sent.
     pub draft: String,
     /// Who came and went, not told yet.
@@ -387,6 +390,23 @@ impl State {
             prompt += "(offline) ";
         }
         prompt + "› "
+    }
+}
+
+/// Rooms that a line names.
+const ROOMS_NAMED_MAX: usize = 12;
+
+/// Rooms as one line tells them.
+pub fn rooms_in_words(rooms: &BTreeSet<String>) -> String {
+    let named = rooms.iter().take(ROOMS_NAMED_MAX);
+    let named: Vec<String> = named
+        .map(|room| format!("#{}", sanitize::line(room)))
+        .collect();
+    let more = rooms.len() - named.len();
+    match (named.is_empty(), more) {
+        (true, _) => "no room".to_owned(),
+        (false, 0) => named.join(", "),
+        (false, more) => format!("{} and {more} more", named.join(", ")),
     }
 }
 

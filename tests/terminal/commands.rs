@@ -207,6 +207,8 @@ async fn talk(stage: &mut Stage) {
     stage.play("/edit", "      in the editor").await;
     stage.editor_saves(" \n");
     stage.play("/edit x", "the text is empty").await;
+    stage.editor_saves(&"long ".repeat(2_000));
+    stage.play("/edit", "9999 characters are too many").await;
     stage
         .play("/delay 1 a bit later", "alice  a bit later")
         .await;
@@ -312,6 +314,8 @@ async fn this_terminal(stage: &mut Stage) {
     stage.alice.press(UP);
     stage.alice.line_ends_with(":emoji 9").await;
     stage.alice.press("\u{15}");
+    stage.play("/bell", "the bell rings").await;
+    stage.play("/bell off", "the bell is off").await;
     stage.play("/reconnect", "connected again").await;
     stage.end("this-terminal").await;
     stage.play_quit().await;

@@ -87,6 +87,7 @@ pub(super) fn connection() -> impl Interceptor<Session, TerminalCommand, Answer,
                 | TerminalCommand::WhoAmI(_)
                 | TerminalCommand::Reconnect(_)
                 | TerminalCommand::Clear(_)
+                | TerminalCommand::Bell(_)
                 | TerminalCommand::Help(_)
                 | TerminalCommand::Quit(_) => true,
                 TerminalCommand::Join(_)

@@ -106,13 +106,7 @@ pub(super) async fn go_on(session: &Session, of: ListOf) -> Result<Answer, Comma
 
 async fn page(session: &Session, listing: &mut Listing) -> Result<Vec<String>, CommandError> {
     let columns = screen::columns();
-    let per_row = if listing.of.has_rows() {
-        1
-    } else {
-        let widest = listing.cells.iter().map(|cell| render::width(cell)).max();
-        render::cells_per_row(widest.unwrap_or(0), columns)
-    };
-    let wanted = PAGE_ROWS * per_row;
+    let wanted = listing.cells_a_page(columns);
     while listing.cells.len() < wanted
         && let Some(cursor) = listing.cursor.take()
     {
@@ -120,22 +114,37 @@ async fn page(session: &Session, listing: &mut Listing) -> Result<Vec<String>, C
         listing.cells.extend(batch.cells);
         listing.cursor = batch.cursor;
     }
-    let count = wanted.min(listing.cells.len());
-    let shown: Vec<String> = listing.cells.drain(..count).collect();
-    let mut lines = if listing.of.has_rows() {
-        shown
-    } else {
-        render::in_columns(&shown, columns)
-    };
-    let (left, command) = (listing.cells.len(), listing.of.command());
-    let more = match (&listing.cursor, left) {
-        (None, 0) => return Ok(lines),
-        (Some(_), 0) => format!("… and more: {command} next"),
-        (Some(_), left) => format!("… and more than {left} more: {command} next"),
-        (None, left) => format!("… and {left} more: {command} next"),
-    };
-    lines.push(session.painter.dim(&more));
-    Ok(lines)
+    Ok(listing.next_page(columns, session.painter))
+}
+
+impl Listing {
+    fn cells_a_page(&self, columns: usize) -> usize {
+        if self.of.has_rows() {
+            return PAGE_ROWS;
+        }
+        let widest = self.cells.iter().map(|cell| render::width(cell)).max();
+        PAGE_ROWS * render::cells_per_row(widest.unwrap_or(0), columns)
+    }
+
+    /// Takes a page off what is there.
+    fn next_page(&mut self, columns: usize, painter: Painter) -> Vec<String> {
+        let count = self.cells_a_page(columns).min(self.cells.len());
+        let shown: Vec<String> = self.cells.drain(..count).collect();
+        let mut lines = if self.of.has_rows() {
+            shown
+        } else {
+            render::in_columns(&shown, columns)
+        };
+        let (left, command) = (self.cells.len(), self.of.command());
+        let more = match (&self.cursor, left) {
+            (None, 0) => return lines,
+            (Some(_), 0) => format!("… and more: {command} next"),
+            (Some(_), left) => format!("… and more than {left} more: {command} next"),
+            (None, left) => format!("… and {left} more: {command} next"),
+        };
+        lines.push(painter.dim(&more));
+        lines
+    }
 }
 
 async fn fetch(
@@ -286,3 +295,6 @@ async fn online(
         title: first.then(|| painter.dim(&title)),
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -133,3 +133,6 @@ pub(super) fn place(page: &Page, painter: Painter) -> String {
     }
     painter.divider(&format!("{range}, the beginning"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,14 +4,14 @@ mod arguments;
 
 use super::delay::SECONDS_MAX;
 use super::{
-    ChatTo, Clear, CommandError, Create, Delay, Edit, Emoji, Help, History, Invite, Join, Kick,
-    Leave, Me, Members, Msg, Next, Online, Popular, Quit, Reconnect, Reply, Rooms, Say, Search,
-    Stats, TerminalCommand, Unread, WhoAmI,
+    Bell, ChatTo, Clear, CommandError, Create, Delay, Edit, Emoji, Help, History, Invite, Join,
+    Kick, Leave, Me, Members, Msg, Next, Online, Popular, Quit, Reconnect, Reply, Rooms, Say,
+    Search, Stats, TerminalCommand, Unread, WhoAmI,
 };
 use antiphon_protocol::client::Target;
 use arguments::{
-    count, next, nothing, number, optional_room, present, room_name, split_word, text, usage,
-    user_name, user_names,
+    count, next, nothing, number, optional_room, present, room_name, split_word, switch, text,
+    usage, user_name, user_names,
 };
 
 /// Words that `/popular` gives if no number is named.
@@ -149,6 +149,10 @@ fn the_rest(word: &str, rest: &str) -> Parsed {
         "whoami" => nothing(rest, "whoami", WhoAmI)?.into(),
         "online" => online(rest).into(),
         "reconnect" => nothing(rest, "reconnect", Reconnect)?.into(),
+        "bell" => {
+            let on = switch(rest, "bell")?;
+            Bell { on }.into()
+        }
         "clear" => nothing(rest, "clear", Clear)?.into(),
         "help" | "?" => {
             let topic = present(rest);

@@ -6,6 +6,7 @@ use antiphon_protocol::client;
 use async_trait::async_trait;
 
 use super::super::session::Session;
+use super::super::state::rooms_in_words;
 use super::super::{render, sanitize};
 use super::listing::{self, ListOf};
 use super::{Answer, CommandError, Execute};
@@ -63,16 +64,7 @@ impl Execute for WhoAmI {
         } else {
             "not connected at the moment".to_owned()
         };
-        let rooms: Vec<String> = state
-            .rooms
-            .iter()
-            .map(|room| format!("#{}", sanitize::line(room)))
-            .collect();
-        let rooms = if rooms.is_empty() {
-            "no room".to_owned()
-        } else {
-            rooms.join(", ")
-        };
+        let rooms = rooms_in_words(&state.rooms);
         Ok(Answer::line(format!("{name}, {place}, in {rooms}")))
     }
 }

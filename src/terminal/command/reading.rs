@@ -11,6 +11,8 @@ use super::super::{render, sanitize, screen};
 use super::page;
 use super::{Answer, CommandError, Execute};
 
+/// Conversations that `/unread` names.
+const UNREAD_MAX: usize = 20;
 /// Messages that `/search` shows.
 const FOUND_MAX: u64 = 20;
 
@@ -145,9 +147,10 @@ impl Execute for Unread {
                 state.unread.insert(name, count);
             }
         }
-        let mut lines: Vec<String> = state
-            .unread_in_order()
+        let unread = state.unread_in_order();
+        let mut lines: Vec<String> = unread
             .iter()
+            .take(UNREAD_MAX)
             .map(|(name, count)| {
                 let mark = if state.mentioned.contains(*name) {
                     painter.signal("»")
@@ -159,6 +162,10 @@ impl Execute for Unread {
             .collect();
         if lines.is_empty() {
             return Ok(Answer::line(painter.dim("— nothing is unread")));
+        }
+        if unread.len() > UNREAD_MAX {
+            let left = unread.len() - UNREAD_MAX;
+            lines.push(painter.dim(&format!("… and {left} more")));
         }
         lines.push(painter.dim("— /next goes to the first of them"));
         Ok(Answer::lines(lines))

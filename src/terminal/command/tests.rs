@@ -127,6 +127,10 @@ fn our_commands_for_talking_and_reading_are_understood() {
     );
     assert_eq!(parsed("/search --all two"), search("two", true).into());
     assert_eq!(parsed("/next"), Next.into());
+}
+
+#[test]
+fn the_rest_of_our_commands_is_understood() {
     assert_eq!(
         parsed("/popular room1"),
         popular(10, Some(room("room1"))).into()
@@ -149,6 +153,8 @@ fn our_commands_for_talking_and_reading_are_understood() {
     assert_eq!(parsed("/emoji 2"), Emoji { page: 2 }.into());
     assert_eq!(parsed("/reconnect"), Reconnect.into());
     assert_eq!(parsed("/clear"), Clear.into());
+    assert_eq!(parsed("/bell"), Bell { on: None }.into());
+    assert_eq!(parsed("/bell off"), Bell { on: Some(false) }.into());
     assert_eq!(parsed("/unread"), Unread.into());
     assert_eq!(parsed("/quit"), Quit.into());
     assert_eq!(

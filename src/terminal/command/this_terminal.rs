@@ -49,3 +49,27 @@ impl Execute for Quit {
         })
     }
 }
+
+/// `/bell [on|off]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bell {
+    /// The other way round if absent.
+    pub on: Option<bool>,
+}
+
+#[async_trait]
+impl Execute for Bell {
+    async fn execute(self, session: &mut Session) -> Result<Answer, CommandError> {
+        let on = {
+            let mut state = session.state.lock();
+            state.bell = self.on.unwrap_or(!state.bell);
+            state.bell
+        };
+        let words = if on {
+            "— the bell rings when somebody names you or writes to you in private"
+        } else {
+            "— the bell is off"
+        };
+        Ok(Answer::line(session.painter.dim(words)))
+    }
+}

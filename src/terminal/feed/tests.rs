@@ -233,3 +233,18 @@ fn another_day_gets_a_line() {
     );
     assert_eq!(said(message("bob", "room:a", 3, "x"), state).len(), 2);
 }
+
+#[test]
+fn the_bell_rings_for_the_user_only_and_only_if_it_is_on() {
+    let state = &mut state();
+    let rings = |message, state: &mut State| {
+        let shown = lines(Event::Message(message), state, Painter::utc(false));
+        shown.last().is_some_and(|line| line.starts_with('\u{7}'))
+    };
+    assert!(!rings(message("bob", "room:a", 1, "alice!"), state));
+    state.bell = true;
+    assert!(rings(message("bob", "room:a", 2, "alice!"), state));
+    assert!(rings(message("bob", "user:bob", 1, "psst\u{7}"), state));
+    assert!(!rings(message("bob", "room:a", 3, "hello\u{7}"), state));
+    assert!(!rings(message("alice", "room:a", 4, "alice"), state));
+}

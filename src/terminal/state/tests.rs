@@ -121,3 +121,11 @@ fn another_log_forgets_the_places() {
         Sight::Shown
     );
 }
+
+#[test]
+fn rooms_are_named_up_to_a_dozen() {
+    let rooms = |count: usize| (10..10 + count).map(|number| number.to_string()).collect();
+    assert_eq!(rooms_in_words(&rooms(0)), "no room");
+    assert_eq!(rooms_in_words(&rooms(2)), "#10, #11");
+    assert!(rooms_in_words(&rooms(15)).ends_with("#21 and 3 more"));
+}

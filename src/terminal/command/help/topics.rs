@@ -225,6 +225,16 @@ pub const TOPICS: &[Topic] = &[
         ("/reconnect", "leave the server and connect anew"),
         "Or, without a connection: try again at once.",
     ),
+    topic(
+        REST,
+        "bell",
+        &[],
+        (
+            "/bell [on|off]",
+            "ring when somebody names you or writes to you",
+        ),
+        "It is off at first.",
+    ),
     topic(REST, "clear", &[], ("/clear", "clear the screen"), ""),
     topic(
         REST,

@@ -48,6 +48,16 @@ pub(super) fn next(rest: &str, command: &'static str) -> Result<bool, CommandErr
     }
 }
 
+/// On, off, or neither.
+pub(super) fn switch(rest: &str, command: &'static str) -> Result<Option<bool>, CommandError> {
+    match rest {
+        "" => Ok(None),
+        "on" => Ok(Some(true)),
+        "off" => Ok(Some(false)),
+        _ => Err(usage(command)),
+    }
+}
+
 pub(super) fn user_name(raw: &str, command: &'static str) -> Result<UserName, CommandError> {
     let raw = raw.strip_prefix('@').unwrap_or(raw);
     if raw.is_empty() {
