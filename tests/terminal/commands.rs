@@ -11,6 +11,7 @@ use crate::harness::{Client, Cluster, DEADLINE, FAST, Options, PASSWORD, screens
 
 /// Spellings that end the client: each needs one of its own.
 const WAYS_OUT: [&str; 4] = ["/exit", ":q", ":q!", ":qa"];
+const MINUTES_A_DAY: u64 = 24 * 60;
 const UP: &str = "\u{1b}[A";
 const DOWN: &str = "\u{1b}[B";
 
@@ -19,6 +20,8 @@ struct Stage {
     alice: Terminal,
     bob: Client,
     carol: Client,
+    /// They stay to the end, so that nobody's going is told in another scene.
+    guests: Vec<Client>,
     cluster: Cluster,
     folder: TempDir,
     look: Look,
@@ -54,6 +57,7 @@ impl Stage {
             alice,
             bob,
             carol,
+            guests: Vec::new(),
             cluster,
             folder,
             look,
@@ -108,6 +112,11 @@ impl Stage {
             screens::compare(&format!("{scene}-{columns}"), &self.alice.lines());
         }
     }
+}
+
+/// The minute of the day in UTC.
+fn minute_now() -> u64 {
+    antiphon_core::clock::unix_ms() / 60_000 % MINUTES_A_DAY
 }
 
 async fn logged_in(cluster: &Cluster, look: &Look) -> Terminal {
@@ -266,12 +275,22 @@ async fn people(stage: &mut Stage) {
     stage.play("/stats nobody", "nobody is not on line").await;
     stage.play("/whoami", "alice, on s1, in #").await;
     stage.play(":info", "alice, on s1, in #").await;
-    let library = json!({"roomName": "library"});
-    let mut guests = Vec::new();
+    let attic = json!({"roomName": "attic", "visibility": "private"});
+    stage.carol.ok("createRoom", attic).await;
+    let invite = json!({"roomName": "attic", "username": "alice"});
+    stage.carol.ok("invite", invite).await;
+    stage.alice.sees("you are invited by carol").await;
+    stage.play("/join attic", "you are in #attic").await;
+    let kick = json!({"roomName": "attic", "username": "alice", "reason": "it is too small"});
+    stage.carol.ok("kick", kick).await;
+    stage.alice.sees("you were removed by carol").await;
+    stage.play("/join library", "you are in #library").await;
     for name in ["dave", "erin", "frank", "grace"] {
-        guests.push(Client::join(stage.cluster.server(0), name).await);
+        let guest = Client::join(stage.cluster.server(0), name).await;
+        stage.guests.push(guest);
     }
-    for guest in &mut guests {
+    let library = json!({"roomName": "library"});
+    for guest in &mut stage.guests {
         guest.ok("joinRoom", library.clone()).await;
     }
     stage.alice.sees("joined").await;
@@ -390,4 +409,34 @@ async fn every_spelling_of_the_end_ends_it() {
         alice.enter(way).await;
         assert_eq!(alice.exit_code().await, 0, "{way}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn times_are_those_of_the_terminals_zone() {
+    let cluster = Cluster::start(&Options::set(FAST));
+    drop(Client::join(cluster.server(0), "alice").await);
+    let look = Look {
+        env: vec![("TZ", "JST-9".to_owned())],
+        ..Look::default()
+    };
+    let mut alice = logged_in(&cluster, &look).await;
+    alice.enter("/create garden").await;
+    alice.sees("you are in #garden").await;
+    let before = minute_now();
+    alice.enter("what time is it?").await;
+    alice.sees("alice  what time is it?").await;
+    let after = minute_now();
+    let lines = alice.lines();
+    let line = lines
+        .iter()
+        .find(|line| line.contains("what time"))
+        .unwrap();
+    let in_japan = [before, after].map(|minute| {
+        let minute = (minute + 9 * 60) % MINUTES_A_DAY;
+        format!("{:02}:{:02} ", minute / 60, minute % 60)
+    });
+    assert!(
+        in_japan.iter().any(|time| line.starts_with(time)),
+        "{line}, not {in_japan:?}"
+    );
 }

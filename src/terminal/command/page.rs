@@ -90,12 +90,13 @@ pub(super) fn lines(
     painter: Painter,
 ) -> Vec<String> {
     let mut lines = Vec::new();
+    let me = state.me.clone();
     let shown_new = messages
         .iter()
-        .filter(|message| new.is_some_and(|new| is_new(message, new, &state.me)))
+        .filter(|message| new.is_some_and(|new| is_new(message, new, &me)))
         .count();
     for message in messages {
-        if let Some(divider) = new.take_if(|new| message.seq > new.read) {
+        if let Some(divider) = new.take_if(|new| is_new(message, *new, &me)) {
             let before = divider.unread.saturating_sub(shown_new as u64);
             lines.push(painter.new_divider(divider.unread));
             if before > 0 {
@@ -103,7 +104,7 @@ pub(super) fn lines(
             }
         }
         lines.extend(state.day_line(message.ts, painter));
-        lines.push(painter.message(message, &state.me));
+        lines.push(painter.message(message, &me));
     }
     lines
 }

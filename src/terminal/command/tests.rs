@@ -314,6 +314,18 @@ fn every_command_has_its_help_and_every_help_its_command() {
     }
 }
 
+#[test]
+fn the_documentation_tells_of_every_command_and_spelling() {
+    let page = include_str!("../../../docs/terminal.md");
+    for topic in TOPICS {
+        let usage = topic.usage.replace(" or ", "` or `");
+        assert!(page.contains(&format!("`{usage}`")), "{usage}");
+        for alias in topic.aliases {
+            assert!(page.contains(&format!("`{alias}`")), "{alias}");
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn every_line_is_a_command_or_one_harmless_line(line in "/?.{0,80}") {
