@@ -170,7 +170,8 @@ fn came_or_went(presence: &Presence, state: &mut State) {
     if presence.is_online {
         state.away_told.remove(user);
     }
-    if user == state.me || !state.presence_is_news(user, presence.is_online) {
+    let is_news = state.presence_is_news(user, presence.is_online);
+    if user == state.me || !is_news || !state.shows_presence_of(user) {
         return;
     }
     let what = if presence.is_online {

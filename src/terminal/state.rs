@@ -330,6 +330,16 @@ impl State {
         }
     }
 
+    /// Whether it is told that somebody came or went: of those who are seen in the current
+    /// conversation.
+    pub fn shows_presence_of(&self, user: &str) -> bool {
+        match &self.current {
+            None => true,
+            Some(Target::Room(room)) => self.names.is_member(room.as_str(), user),
+            Some(Target::User(current)) => current.as_str() == user,
+        }
+    }
+
     /// What the server should learn: the current conversation was read up to here.
     pub fn take_read_mark(&mut self) -> Option<Read> {
         let conversation = self.current_conversation()?;

@@ -217,6 +217,27 @@ fn who_speaks_is_told_to_have_come_before() {
 }
 
 #[test]
+fn of_those_who_come_and_go_only_the_present_are_told() {
+    let state = &mut state();
+    let presence = |user: &str, is_online| {
+        Event::Presence(Presence {
+            username: UserName::parse(user).unwrap(),
+            is_online,
+        })
+    };
+    state.make_current(Target::Room(RoomName::parse("a").unwrap()));
+    assert!(shown(presence("bob", true), state).is_empty());
+    said(message("bob", "room:a", 1, "x"), state);
+    assert_eq!(shown(presence("bob", false), state), ["— bob has gone"]);
+    state.make_current(Target::User(UserName::parse("carol").unwrap()));
+    assert!(shown(presence("bob", true), state).is_empty());
+    assert_eq!(
+        shown(presence("carol", true), state),
+        ["— carol is on line"]
+    );
+}
+
+#[test]
 fn another_day_gets_a_line() {
     let state = &mut state();
     let mut old = message("bob", "room:a", 1, "x");

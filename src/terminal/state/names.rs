@@ -47,6 +47,12 @@ impl Names {
         }
     }
 
+    /// Whether somebody is known to be in a room.
+    pub fn is_member(&self, room: &str, user: &str) -> bool {
+        let members = self.members.get(room);
+        members.is_some_and(|members| members.contains(user))
+    }
+
     /// Who is known to be in a room.
     pub fn members(&self, room: &str) -> impl Iterator<Item = &String> {
         self.members.get(room).into_iter().flatten()
