@@ -12,7 +12,6 @@ use antiphon_protocol::message::{Presence, RoomEvent, RoomEventKind};
 
 use super::render::{self, Painter};
 use super::sanitize;
-use super::screen;
 use super::state::{Sight, State};
 
 pub use crowd::{Crowd, Move};
@@ -127,12 +126,8 @@ fn said(message: &Message, state: &mut State, painter: Painter) -> Vec<String> {
     match state.saw_message(message) {
         Sight::Shown => {
             lines.extend(state.day_line(message.ts, painter));
-            let line = painter.message(message, &state.me);
-            lines.push(if state.bell && is_for(message, &state.me) {
-                screen::with_bell(&line)
-            } else {
-                line
-            });
+            lines.push(painter.message(message, &state.me));
+            state.rings |= state.bell && is_for(message, &state.me);
         }
         Sight::Counted { first: true } => {
             let place = render::label(&message.conversation);

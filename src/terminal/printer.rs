@@ -89,5 +89,8 @@ impl<P: ExternalPrinter> Printer<P> {
             let _printed = self.out.print(screen::fit(&line) + "\n");
             self.gate.printed();
         }
+        if std::mem::take(&mut self.state.lock().rings) {
+            screen::ring();
+        }
     }
 }

@@ -7,9 +7,6 @@ use crate::output;
 
 /// A screen that does not tell its width.
 const COLUMNS_DEFAULT: usize = 80;
-/// Rings.
-const BELL: char = '\u{7}';
-
 /// How many columns there are now.
 pub fn columns() -> usize {
     let size = rustix::termios::tcgetwinsize(io::stdout()).ok();
@@ -25,13 +22,10 @@ pub fn line(text: &str) {
 
 /// A line as the screen takes it.
 pub fn fit(text: &str) -> String {
-    match text.strip_prefix(BELL) {
-        Some(text) => format!("{BELL}{}", render::wrap(text, columns())),
-        None => render::wrap(text, columns()),
-    }
+    render::wrap(text, columns())
 }
 
-/// A line that rings.
-pub fn with_bell(line: &str) -> String {
-    format!("{BELL}{line}")
+/// Rings. The cursor stays where it is, so that this does not disturb what is typed.
+pub fn ring() {
+    output::text("\u{7}");
 }

@@ -61,6 +61,8 @@ pub struct State {
     pub delays: u64,
     /// Whether the bell rings for the user.
     pub bell: bool,
+    /// It is to ring now.
+    pub rings: bool,
     /// A text from the editor that was not sent.
     pub draft: String,
     /// Who came and went, not told yet.
