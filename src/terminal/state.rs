@@ -268,7 +268,8 @@ impl State {
         let counted = self.counted.entry(conversation.clone()).or_default();
         if message.seq > *counted {
             *counted = message.seq;
-            *self.unread.entry(conversation.clone()).or_default() += 1;
+            let unread = self.unread.entry(conversation.clone()).or_default();
+            *unread = unread.saturating_add(1);
         }
         if mentioned {
             self.mentioned.insert(conversation.clone());

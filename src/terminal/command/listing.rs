@@ -13,6 +13,8 @@ use super::{Answer, CommandError};
 
 /// Rows of a page.
 const PAGE_ROWS: usize = 20;
+/// How often the server is asked for one page.
+const BATCHES_MAX: usize = 3;
 /// Room for a room's name in its row; a longer one takes what it needs.
 const ROOM_COLUMNS: usize = 20;
 
@@ -107,9 +109,13 @@ pub(super) async fn go_on(session: &Session, of: ListOf) -> Result<Answer, Comma
 async fn page(session: &Session, listing: &mut Listing) -> Result<Vec<String>, CommandError> {
     let columns = screen::columns();
     let wanted = listing.cells_a_page(columns);
-    while listing.cells.len() < wanted
-        && let Some(cursor) = listing.cursor.take()
-    {
+    for _ in 0..BATCHES_MAX {
+        if listing.cells.len() >= wanted {
+            break;
+        }
+        let Some(cursor) = listing.cursor.take() else {
+            break;
+        };
         let batch = fetch(session, &listing.of, Some(cursor)).await?;
         listing.cells.extend(batch.cells);
         listing.cursor = batch.cursor;

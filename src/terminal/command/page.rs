@@ -34,7 +34,7 @@ pub(super) async fn open(
         return Ok(Vec::new());
     }
     let limit = if unread > 0 {
-        (unread + CONTEXT).min(OPEN_MAX)
+        unread.saturating_add(CONTEXT).min(OPEN_MAX)
     } else {
         SHOWN_ON_OPEN
     };
