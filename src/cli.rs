@@ -1,6 +1,7 @@
 //! The command line: one binary, one subcommand a role.
 
 mod client;
+mod role;
 mod seed;
 
 use std::path::PathBuf;
@@ -8,7 +9,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub use client::ClientArgs;
-pub use seed::SeedArgs;
+pub use role::{GatewayArgs, ServerArgs, ServiceArgs, StatusArgs};
+pub use seed::{SeedArgs, SeedLanguage};
 
 /// A chat cluster that you host yourself.
 #[derive(Debug, Parser)]
@@ -34,11 +36,17 @@ pub struct Cli {
 pub enum Command {
     /// Run a gateway and servers in this process, on embedded stores
     Up(UpArgs),
+    /// Run one chat server, on ZooKeeper, Redis and MongoDB
+    Server(ServerArgs),
+    /// Run one gateway, on Redis
+    Gateway(GatewayArgs),
+    /// Say what the cluster is at: servers, leader, users, rooms, services
+    Status(StatusArgs),
     /// Chat in the terminal
     Client(ClientArgs),
     /// Stop one server of a running `antiphon up`; the others go on
     StopServer(StopServerArgs),
-    /// Fill the data directory with demo users, rooms and conversations; wipes nothing
+    /// Fill the data directory with demo users, rooms and conversations
     Seed(SeedArgs),
     /// Try the word filter
     Filter {

@@ -18,12 +18,12 @@ mod value;
 
 pub use data_dir::resolve_data_dir;
 pub use keys::{
-    Auth, Cluster, Config, Gateway, KEYS, Key, Limits, Log, LogFormat, LogLevel, LoginMode,
-    Registration, SECTIONS, Server, SessionPolicy, Store, Strategy, Words,
+    Admin, Auth, Cache, Cluster, Config, Gateway, KEYS, Key, Limits, Log, LogFormat, LogLevel,
+    LoginMode, Registration, SECTIONS, Server, SessionPolicy, Store, Strategy, Words,
 };
 pub use problem::{ConfigProblem, ConfigProblems, Place};
 pub use reference::{default_toml, reference_markdown};
-pub use value::{Kind, Value};
+pub use value::{Kind, Value, split_address};
 
 /// The file that is read if the caller names none and it is there.
 pub const FILE_NAME: &str = "antiphon.toml";

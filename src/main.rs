@@ -6,23 +6,34 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use antiphon::cli::{
-    Cli, ClientArgs, Command, ConfigArgs, FilterCommand, SeedArgs, StopServerArgs, UpArgs,
+    Cli, ClientArgs, Command, ConfigArgs, FilterCommand, GatewayArgs, SeedArgs, ServerArgs,
+    StatusArgs, StopServerArgs, UpArgs,
 };
 use antiphon::config::{self, Config, LogFormat, LogLevel, LoginMode};
+use antiphon::role::{GatewayRole, RoleError, ServerRole, StatusSource};
+use antiphon::seeding::Place;
 use antiphon::up::{self, Up};
 use antiphon::{output, seeding, settings, terminal};
+use antiphon_core::clock;
 use antiphon_core::error_chain::ErrorChain;
 use antiphon_core::shutdown::Shutdown;
 use antiphon_core::task::{self, TaskKind};
 use antiphon_core::words::Words;
-use antiphon_seed::Progress;
 use clap::Parser;
+use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 use tracing_subscriber::EnvFilter;
 
+/// Clears a terminal and goes to its first line.
+const CLEAR_SCREEN: &str = "\u{1b}[2J\u{1b}[H";
+/// How often `status --watch` looks.
+const WATCH_INTERVAL: Duration = Duration::from_secs(1);
+/// How often a process manager is told the state.
+const TELL_INTERVAL: Duration = Duration::from_secs(5);
 /// Something went wrong at run time.
 const FAILURE: u8 = 1;
 /// The command line is wrong.
@@ -35,6 +46,9 @@ fn main() -> ExitCode {
     match cli.command {
         None => run_up(&cli.up),
         Some(Command::Up(args)) => run_up(&args),
+        Some(Command::Server(args)) => run_server(&args),
+        Some(Command::Gateway(args)) => run_gateway(&args),
+        Some(Command::Status(args)) => run_status(&args),
         Some(Command::Client(args)) => run_client(&args),
         Some(Command::StopServer(args)) => run_stop_server(&args),
         Some(Command::Seed(args)) => run_seed(&args),
@@ -156,16 +170,146 @@ async fn up_until_stopped(config: &Config, dir: &Path, args: &UpArgs) -> ExitCod
     if let Err(error) = reload_on_hangup(up.words()) {
         return fail(&error);
     }
-    if args.json {
-        output::line(&up::ready_line(&up));
+    let welcome = up::welcome(&up, config.auth.mode == LoginMode::Open);
+    say_ready(args.json, &up::ready_line(&up), &welcome);
+    keep_telling(|| "serving".to_owned());
+    ended(up.run(stopping(stop)).await)
+}
+
+/// Says the same thing to a process manager and to who started the process.
+fn say_ready(as_json: bool, ready_line: &str, welcome: &str) {
+    output::line(if as_json { ready_line } else { welcome });
+    // Without a process manager there is nobody to tell.
+    let _ = sd_notify::notify(&[NotifyState::Ready]);
+}
+
+/// Tells a process manager what goes on: that the runtime lives, and the state in words.
+fn keep_telling(state: impl Fn() -> String + Send + 'static) {
+    let watchdog = sd_notify::watchdog_enabled();
+    let pause = watchdog.map_or(TELL_INTERVAL, |limit| (limit / 2).min(TELL_INTERVAL));
+    task::spawn(&Shutdown::new(), TaskKind::Timer, async move {
+        let mut ticks = clock::interval(pause);
+        loop {
+            ticks.tick().await;
+            let state = state();
+            let _ = sd_notify::notify(&[NotifyState::Watchdog, NotifyState::Status(&state)]);
+        }
+    });
+}
+
+fn role_failed(error: &RoleError) -> ExitCode {
+    output::error_line(&format!("antiphon: {}", ErrorChain(error)));
+    ExitCode::from(if error.is_configuration() {
+        CONFIG
     } else {
-        output::line(&up::welcome(&up, config.auth.mode == LoginMode::Open));
-    }
-    if up.run(stop).await {
+        FAILURE
+    })
+}
+
+fn ended(clean: bool) -> ExitCode {
+    if clean {
         ExitCode::SUCCESS
     } else {
         ExitCode::from(FAILURE)
     }
+}
+
+fn run_server(args: &ServerArgs) -> ExitCode {
+    let config = match load_config(&args.config, args.overrides()) {
+        Ok(config) => config,
+        Err(code) => return code,
+    };
+    install_log(&config);
+    runtime().block_on(async {
+        let stop = match stop_signals() {
+            Ok(stop) => stop,
+            Err(error) => return fail(&error),
+        };
+        tokio::pin!(stop);
+        let role = tokio::select! {
+            biased;
+            () = &mut stop => return ExitCode::SUCCESS,
+            started = ServerRole::start(&config) => match started {
+                Ok(role) => role,
+                Err(error) => return role_failed(&error),
+            },
+        };
+        if let Err(error) = reload_on_hangup(role.words()) {
+            return fail(&error);
+        }
+        say_ready(args.json, &role.ready_line(), &role.welcome());
+        keep_telling(role.state_line());
+        ended(role.run(stopping(stop)).await)
+    })
+}
+
+fn run_gateway(args: &GatewayArgs) -> ExitCode {
+    let config = match load_config(&args.config, args.overrides()) {
+        Ok(config) => config,
+        Err(code) => return code,
+    };
+    install_log(&config);
+    runtime().block_on(async {
+        let stop = match stop_signals() {
+            Ok(stop) => stop,
+            Err(error) => return fail(&error),
+        };
+        tokio::pin!(stop);
+        let role = tokio::select! {
+            biased;
+            () = &mut stop => return ExitCode::SUCCESS,
+            started = GatewayRole::start(&config) => match started {
+                Ok(role) => role,
+                Err(error) => return role_failed(&error),
+            },
+        };
+        say_ready(args.json, &role.ready_line(), &role.welcome());
+        keep_telling(|| "serving".to_owned());
+        ended(role.run(stopping(stop)).await)
+    })
+}
+
+/// Tells a process manager when the stop begins.
+async fn stopping(stop: impl Future<Output = ()>) {
+    stop.await;
+    let _ = sd_notify::notify(&[NotifyState::Stopping]);
+}
+
+fn run_status(args: &StatusArgs) -> ExitCode {
+    let config = match load_config(&args.config, args.overrides()) {
+        Ok(config) => config,
+        Err(code) => return code,
+    };
+    let dir = match data_dir(&config) {
+        Ok(dir) => dir,
+        Err(code) => return code,
+    };
+    install_log(&config);
+    runtime().block_on(async {
+        let source = match StatusSource::open(&config, &dir).await {
+            Ok(source) => source,
+            Err(error) => return fail(&error),
+        };
+        loop {
+            let status = match source.status().await {
+                Ok(status) => status,
+                Err(error) => return fail(&error),
+            };
+            let text = if args.json {
+                status.to_json()
+            } else {
+                status.to_text()
+            };
+            if args.watch && !args.json && std::io::stdout().is_terminal() {
+                output::text(CLEAR_SCREEN);
+            }
+            output::line(text.trim_end());
+            if !args.watch {
+                return ended(status.is_well());
+            }
+            clock::sleep(WATCH_INTERVAL).await;
+        }
+    })
 }
 
 /// SIGHUP reads the word lists again. Lists that can't be read leave the old ones in place.
@@ -275,45 +419,22 @@ fn test_filter(args: &ConfigArgs, text: &str) -> ExitCode {
     ExitCode::SUCCESS
 }
 
+/// Fills the database that the flags or the configuration name, unless a folder is named.
 fn run_seed(args: &SeedArgs) -> ExitCode {
-    let (config, dir) = match located(&args.config, args.data_dir.as_deref()) {
+    let (config, folder) = match located(&args.config, args.data_dir.as_deref()) {
         Ok(located) => located,
         Err(code) => return code,
     };
     install_log(&config);
-    output::error_line(&format!("filling {}", dir.display()));
-    let mut percent = 0;
-    let mut progress = |progress: Progress| {
-        if let Progress::Messages { done, total } = progress {
-            let now = done * 100 / total.max(1);
-            if now >= percent + 10 {
-                percent = now;
-                output::error_line(&format!("  {now} % of {total} messages"));
-            }
-        }
+    let configured = Some(config.store.url.clone()).filter(|url| !url.is_empty());
+    let url = match (&args.store_url, &args.data_dir) {
+        (Some(url), _) => Some(url.clone()),
+        (None, Some(_)) => None,
+        (None, None) => configured,
     };
-    let seeding = seeding::seed_data_dir(&dir, args.options(), &mut progress);
-    match runtime().block_on(seeding) {
-        Ok(seeded) => {
-            let s = &seeded.summary;
-            output::line(&format!(
-                "users     {} made, {} were there",
-                s.users_made, s.users_there
-            ));
-            output::line(&format!(
-                "rooms     {} made, {} were there",
-                s.rooms_made, s.rooms_there
-            ));
-            output::line(&format!(
-                "messages  {} made, {} were there",
-                s.messages_made, s.messages_there
-            ));
-            output::line(&format!(
-                "log in    user1, user2, … with the password {}",
-                seeded.password
-            ));
-            ExitCode::SUCCESS
-        }
-        Err(error) => fail(&error),
-    }
+    let place = match url {
+        Some(url) => Place::Database { url, folder },
+        None => Place::Folder(folder),
+    };
+    ExitCode::from(seeding::command::run(&runtime(), args, &place).code())
 }

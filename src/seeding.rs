@@ -1,5 +1,11 @@
 //! `antiphon seed`, and the `--seed` of `antiphon up`: test data in the embedded store.
 
+pub mod command;
+mod place;
+mod show;
+
+pub use place::Place;
+
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -9,6 +15,7 @@ use antiphon_backend::embedded::{EmbeddedStore, OpenError};
 use antiphon_core::{random, task};
 use antiphon_seed::{Progress, SeedError, SeedOptions, Stores, Summary};
 
+use crate::role::ConnectError;
 use crate::server::hash_password;
 
 /// Keeps the demo users' password, so that a second run tells the same.
@@ -20,6 +27,9 @@ pub enum SeedingError {
     /// The data directory.
     #[error("the data directory can't be opened")]
     Store(#[from] OpenError),
+    /// The database.
+    #[error("the database can't be used")]
+    Database(#[from] ConnectError),
     /// The password's file.
     #[error("the demo password {} can't be kept", path.display())]
     Password {
@@ -30,7 +40,7 @@ pub enum SeedingError {
         source: io::Error,
     },
     /// The seed itself.
-    #[error("the test data were not made")]
+    #[error(transparent)]
     Seed(#[from] SeedError),
 }
 
@@ -43,14 +53,20 @@ pub struct Seeded {
     pub password: String,
 }
 
-/// Fills the store of a data directory that no process has open.
-pub async fn seed_data_dir(
-    data_dir: &Path,
+/// Fills the store of a place, which no process has open if it is a folder; `None` if `stop`
+/// came before it was full. What is stored then stays, and the next run goes on from there.
+pub async fn seed_place(
+    place: &Place,
     options: SeedOptions,
     progress: &mut (dyn FnMut(Progress) + Send),
-) -> Result<Seeded, SeedingError> {
-    let store = EmbeddedStore::open(data_dir).await?;
-    let seeded = seed_store(&store, data_dir, options, progress).await;
+    stop: impl Future<Output = ()>,
+) -> Result<Option<Seeded>, SeedingError> {
+    let store = place.open().await?;
+    let stores = store.stores();
+    let seeded = tokio::select! {
+        seeded = fill(&stores, place.folder(), options, progress) => seeded.map(Some),
+        () = stop => Ok(None),
+    };
     store.close().await;
     seeded
 }
@@ -58,6 +74,15 @@ pub async fn seed_data_dir(
 /// Fills an open store.
 pub(crate) async fn seed_store(
     store: &EmbeddedStore,
+    data_dir: &Path,
+    options: SeedOptions,
+    progress: &mut (dyn FnMut(Progress) + Send),
+) -> Result<Seeded, SeedingError> {
+    fill(&stores(store), data_dir, options, progress).await
+}
+
+async fn fill(
+    stores: &Stores,
     data_dir: &Path,
     options: SeedOptions,
     progress: &mut (dyn FnMut(Progress) + Send),
@@ -72,13 +97,26 @@ pub(crate) async fn seed_store(
         password_hash: hash,
         ..options
     };
-    let stores = Stores {
+    let summary = antiphon_seed::run(stores, &options, progress).await?;
+    Ok(Seeded { summary, password })
+}
+
+fn stores(store: &EmbeddedStore) -> Stores {
+    Stores {
         users: store.users(),
         rooms: store.rooms(),
         archive: store.archive(),
-    };
-    let summary = antiphon_seed::run(&stores, &options, progress).await?;
-    Ok(Seeded { summary, password })
+    }
+}
+
+/// Removes the demo users' password with them.
+fn forget_password(data_dir: &Path) -> Result<(), SeedingError> {
+    let path = data_dir.join(PASSWORD_FILE);
+    match fs::remove_file(&path) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(source) => Err(SeedingError::Password { path, source }),
+    }
 }
 
 fn demo_password(path: &Path) -> io::Result<String> {
@@ -86,6 +124,8 @@ fn demo_password(path: &Path) -> io::Result<String> {
         Ok(password) => Ok(password.trim().to_owned()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let password = format!("demo-{}", random::hex::<4>());
+            // There is no folder yet if the data go elsewhere.
+            path.parent().map_or(Ok(()), fs::create_dir_all)?;
             let mut file = OpenOptions::new()
                 .write(true)
                 .create_new(true)

@@ -13,9 +13,11 @@ mod interceptor;
 mod leader;
 mod listener;
 mod message;
+mod metrics;
 mod node;
 mod paced;
 mod peer;
+mod predecessor;
 mod recorder;
 mod room;
 mod router;
@@ -23,7 +25,8 @@ mod session;
 mod settings;
 
 pub use auth::hash_password;
-pub use settings::{AuthMode, SessionPolicy, Settings};
+pub use metrics::MetricTable;
+pub use settings::{Advertised, AuthMode, SessionPolicy, Settings};
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -32,6 +35,7 @@ use std::time::Duration;
 
 use antiphon_core::clock;
 use antiphon_core::contract::{BackendError, Backends, NodeRecord};
+use antiphon_core::observed::{Observer, observe};
 use antiphon_core::shutdown::Shutdown;
 use antiphon_core::task::{self, TaskKind};
 use antiphon_core::words::Words;
@@ -46,6 +50,7 @@ use cluster::Cluster;
 use direct::{DirectSeat, DirectWriters};
 use fan_out::FanOut;
 use listener::Listener;
+use metrics::Metrics;
 use node::Node;
 use recorder::Recorder;
 use router::Router;
@@ -116,6 +121,7 @@ async fn start_in_span(
 
     let (stored_tx, stored_rx) = mpsc::channel(BACKGROUND_QUEUE_DEPTH);
     let background = Background::new(backends.clone(), Arc::clone(&words), &settings);
+    let (rebuilder, told) = (background.clone(), settings.clone());
     task::spawn(
         &workers,
         TaskKind::Background,
@@ -138,14 +144,11 @@ async fn start_in_span(
         }
     });
 
-    let record = NodeRecord {
-        name: node.settings.name.clone(),
-        cluster_addr: cluster_addr.to_string(),
-        client_host: client_addr.ip().to_string(),
-        client_port: client_addr.port(),
-    };
+    let record = record(&node.settings, client_addr, cluster_addr);
     let cluster = Cluster::new(Arc::clone(&node), record, stored_tx, cluster_scope.clone());
     let leading = cluster.leading();
+    let rebuilding = rebuilder.keep_rebuilt(told, leading.clone());
+    task::spawn(&workers, TaskKind::Timer, rebuilding);
     cluster.start(sockets.cluster).await?;
 
     let dispatcher = Arc::new(command::dispatcher());
@@ -169,6 +172,20 @@ async fn start_in_span(
     })
 }
 
+/// What the others are told of this server.
+fn record(settings: &Settings, client: SocketAddr, cluster: SocketAddr) -> NodeRecord {
+    let advertised = settings.advertised.clone();
+    let (client_host, client_port) = advertised
+        .client
+        .unwrap_or_else(|| (client.ip().to_string(), client.port()));
+    NodeRecord {
+        name: settings.name.clone(),
+        cluster_addr: advertised.cluster.unwrap_or_else(|| cluster.to_string()),
+        client_host,
+        client_port,
+    }
+}
+
 /// The line from its last stage to its first.
 fn build(
     settings: Settings,
@@ -177,6 +194,9 @@ fn build(
     stored: mpsc::Sender<room::Stored>,
     workers: &Shutdown,
 ) -> Node {
+    let metrics = Metrics::new(settings.metrics.clone(), &settings.name);
+    let observer: Arc<dyn Observer> = Arc::new(metrics.clone());
+    let backends = observe(backends, &observer);
     let sessions = Arc::new(Sessions::default());
     let fan_out = Arc::new(FanOut::new(Arc::clone(&sessions)));
     let router = Arc::new(Router::new(
@@ -210,6 +230,7 @@ fn build(
             incarnation: 0,
         }),
         known_users: std::sync::Mutex::default(),
+        metrics,
         backends,
         settings,
     }
@@ -218,7 +239,7 @@ fn build(
 /// Counts the words of the window again; once a process, after the stores are open.
 pub async fn rebuild_popular_words(backends: &Backends, words: &Arc<Words>, settings: &Settings) {
     Background::new(backends.clone(), Arc::clone(words), settings)
-        .rebuild(settings)
+        .rebuild_if_new(settings)
         .await;
 }
 
@@ -253,9 +274,31 @@ impl Server {
         self.cluster.is_stopping() || self.workers.is_stopping()
     }
 
+    /// Brings what is measured rather than counted up to date, for who is about to read it.
+    pub fn refresh_metrics(&self) {
+        let leads = self.leading.borrow().is_some();
+        self.node.metrics.refresh(&self.node, leads);
+    }
+
+    /// One line of what it is at, for a process manager.
+    pub fn state_line(&self) -> String {
+        let connections = self.node.connections.load(Ordering::Relaxed);
+        let role = match (*self.leading.borrow(), self.is_linked()) {
+            (Some(epoch), _) => format!("leader of epoch {epoch}"),
+            (None, true) => "follower".to_owned(),
+            (None, false) => "looking for a leader".to_owned(),
+        };
+        format!("{connections} connections, {role}")
+    }
+
+    /// Whether this server takes no new clients.
+    pub fn is_draining(&self) -> bool {
+        self.node.draining.load(Ordering::Relaxed)
+    }
+
     /// Stops in order: no new clients; clients told and closed; sessions unbound; leadership
     /// handed over; deregistered. False if something did not end within the grace.
-    pub async fn stop(self) -> bool {
+    pub async fn stop(&self) -> bool {
         let grace = self.node.settings.shutdown_grace;
         let deadline = clock::now() + grace;
         let left = || deadline.saturating_duration_since(clock::now());

@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use antiphon_backend::zookeeper::ZooKeeperSettings;
 use antiphon_core::net::ClusterKey;
 use antiphon_core::words::{FilterSources, WordSources};
 use antiphon_gateway::{GatewayConfig, UnknownStrategy};
 
-use crate::config::{Config, LoginMode, Registration, SessionPolicy};
-use crate::server::{self, AuthMode, Settings};
+use crate::config::{self, Config, LoginMode, Registration, SessionPolicy};
+use crate::server::{self, Advertised, AuthMode, Settings};
 
 /// A setting that can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -53,7 +54,19 @@ pub fn server(config: &Config, name: &str, key: ClusterKey) -> Settings {
         popular_reset: (reset > 0).then(|| Duration::from_secs(reset)),
         count_direct_messages: config.words.count_direct_messages,
         shutdown_grace: Duration::from_millis(limits.shutdown_grace_ms),
+        advertised: Advertised {
+            client: config::split_address(&config.server.client_advertise),
+            cluster: Some(config.cluster.advertise.clone()).filter(|addr| !addr.is_empty()),
+        },
         ..Settings::new(name, key)
+    }
+}
+
+/// How ZooKeeper is used.
+pub fn zookeeper(config: &Config) -> ZooKeeperSettings {
+    ZooKeeperSettings {
+        session_timeout: Duration::from_millis(config.cluster.session_timeout_ms),
+        ..ZooKeeperSettings::default()
     }
 }
 

@@ -9,13 +9,16 @@ pub mod command;
 pub mod feed;
 pub mod gate;
 pub mod login;
+pub mod outage;
 pub mod printer;
 pub mod questions;
 pub mod render;
 pub mod sanitize;
 pub mod screen;
 pub mod session;
+pub mod shown;
 pub mod state;
+pub mod unsent;
 
 use std::io::{BufRead, IsTerminal, Read};
 use std::sync::Arc;
@@ -30,7 +33,6 @@ use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
 use crate::cli::ClientArgs;
-use crate::output;
 use chat_line::{ChatLine, Typed};
 use command::{Answer, Commands, TerminalCommand};
 use gate::Gate;
@@ -40,6 +42,7 @@ use questions::{Entry, NoAnswer};
 use render::Painter;
 use session::Session;
 use state::SharedState;
+use unsent::SharedUnsent;
 
 /// How often names and passwords are asked for.
 const TRIES_MAX: usize = 5;
@@ -80,7 +83,7 @@ impl Exit {
 }
 
 fn end(exit: Exit, words: &str) -> Exit {
-    output::error_line(&format!("antiphon client: {words}"));
+    screen::error_line(&format!("antiphon client: {words}"));
     exit
 }
 
@@ -146,7 +149,7 @@ fn get_in(
             Err(LoginError::Credentials(why)) if args.password_stdin => {
                 return Err(end(Exit::Credentials, &why));
             }
-            Err(LoginError::Credentials(why)) => output::error_line(&format!("{why}; once more:")),
+            Err(LoginError::Credentials(why)) => screen::error_line(&format!("{why}; once more:")),
             Err(LoginError::Unreachable(why)) => return Err(end(Exit::Unreachable, &why)),
             Err(LoginError::Refused(why)) => return Err(end(Exit::Failure, &why)),
         }
@@ -204,11 +207,12 @@ fn chat(
 ) -> Exit {
     let painter = Painter::new(color);
     let gate = Arc::new(Gate::default());
+    let unsent = SharedUnsent::default();
     let line = ChatLine::new(
         gate.clone(),
         state.clone(),
+        unsent.clone(),
         painter,
-        color,
         stdin_is_terminal,
     )
     .and_then(|mut line| line.printer().map(|printer| (line, printer)));
@@ -223,6 +227,7 @@ fn chat(
         lines_rx,
         gate: gate.clone(),
         state: state.clone(),
+        unsent: unsent.clone(),
         painter,
     };
     let handle = runtime.handle().clone();
@@ -237,6 +242,7 @@ fn chat(
         client,
         state,
         painter,
+        unsent,
         gate,
         lines_tx,
         scope: scope.clone(),
@@ -246,34 +252,53 @@ fn chat(
     if let Some(words) = command::give_up(&session) {
         screen::line(&words);
     }
+    let unsent = runtime.block_on(session.settle());
     runtime.block_on(session.tell_read());
     session.client.stop();
+    // A printer that waits for the editor to take a line waits no longer.
+    drop(line);
     // Its panic was printed already.
     let _joined = printing.join();
     session
         .gate
         .drain()
         .iter()
-        .for_each(|line| screen::line(line));
-    exit
+        .for_each(|line| screen::line(line.as_str()));
+    left(&session, &unsent, exit)
+}
+
+/// Who leaves messages behind is told, and whoever started the client is, too.
+fn left(session: &Session, unsent: &[String], exit: Exit) -> Exit {
+    if unsent.is_empty() {
+        return exit;
+    }
+    screen::line(&session.painter.error("! not stored:"));
+    unsent.iter().for_each(|line| screen::line(line));
+    match exit {
+        Exit::Done => Exit::Failure,
+        Exit::Failure | Exit::Usage | Exit::Credentials | Exit::Unreachable | Exit::Interrupted => {
+            exit
+        }
+    }
 }
 
 fn welcome(session: &Session) {
     let state = session.state.lock();
     let painter = session.painter;
-    screen::line(&format!(
+    let server = sanitize::excerpt(&state.server);
+    let words = format!(
         "{} {} {}",
         painter.dim("— you are"),
         painter.own_name(&state.me),
-        painter.dim(&format!("on {}; /help lists the commands", state.server))
-    ));
+        painter.dim(&format!("on {server}; /help lists the commands"))
+    );
+    screen::line(&words);
     if state.rooms.is_empty() {
         screen::line(&painter.dim("— you are in no room yet: /join shows them"));
     } else {
-        screen::line(&painter.dim(&format!(
-            "— your rooms: {}; /join ROOM goes there",
-            state::rooms_in_words(&state.rooms)
-        )));
+        let rooms = state::rooms_in_words(&state.rooms);
+        let words = format!("— your rooms: {rooms}; /join ROOM goes there");
+        screen::line(&painter.dim(&words));
     }
     if !state.unread.is_empty() {
         screen::line(&painter.dim("— there is something new: /next shows it, /unread lists it"));
@@ -283,6 +308,7 @@ fn welcome(session: &Session) {
 fn read_lines(runtime: &Runtime, line: &mut ChatLine, session: &mut Session) -> Exit {
     let commands = command::commands();
     let mut interrupted_before = false;
+    let mut warned_before = false;
     loop {
         let (prompt, stopped) = {
             let state = session.state.lock();
@@ -292,22 +318,38 @@ fn read_lines(runtime: &Runtime, line: &mut ChatLine, session: &mut Session) -> 
             return stopped_exit(&reason);
         }
         session.tell_read_soon();
-        match line.read(&prompt) {
+        let status = session.unsent.lock().status();
+        match line.read(&status, &prompt) {
             Typed::Line { text, erasable } => {
                 interrupted_before = false;
-                if take_line(runtime, &commands, line, session, &text, erasable) {
+                let leaves = take_line(runtime, &commands, line, session, &text, erasable);
+                if leaves && (warned_before || !warn_of_unsent(runtime, session)) {
                     return Exit::Done;
                 }
+                warned_before = leaves;
             }
             Typed::Interrupted if interrupted_before => return Exit::Interrupted,
             Typed::Interrupted => {
                 interrupted_before = true;
-                screen::line(&session.painter.dim("— Ctrl+C once more to leave, or /quit"));
+                let words = "— Ctrl+C once more to leave, or /quit";
+                screen::line(&session.painter.dim(words));
             }
             Typed::End => return Exit::Done,
             Typed::Broken(why) => return end(Exit::Failure, &format!("the terminal: {why}")),
         }
     }
+}
+
+/// Whether something is not stored, so that leaving had better be thought over.
+fn warn_of_unsent(runtime: &Runtime, session: &Session) -> bool {
+    let unsent = runtime.block_on(session.settle());
+    if unsent.is_empty() {
+        return false;
+    }
+    let words = "! these are not stored yet; /quit once more leaves without them:";
+    screen::line(&session.painter.error(words));
+    unsent.iter().for_each(|line| screen::line(line));
+    true
 }
 
 fn stopped_exit(reason: &StopReason) -> Exit {
@@ -327,7 +369,8 @@ fn take_line(
     text: &str,
     erasable: bool,
 ) -> bool {
-    let trimmed = text.trim();
+    let harmless = sanitize::typed(text);
+    let trimmed = harmless.trim();
     if trimmed.is_empty() {
         if erasable {
             line.erase(text);
@@ -339,7 +382,7 @@ fn take_line(
         Err(error) => {
             if erasable {
                 line.erase(text);
-                screen::line(&session.painter.typed(text));
+                screen::line(&session.painter.typed(&harmless));
             }
             screen::line(&session.painter.command_error(&error));
             return false;
@@ -351,7 +394,7 @@ fn take_line(
     if erasable {
         line.erase(text);
         if !becomes_message(&command, session) {
-            screen::line(&session.painter.typed(text));
+            screen::line(&session.painter.typed(&harmless));
         }
     }
     // The chain turns errors into answers.

@@ -3,11 +3,10 @@
 //! would.
 
 mod banner;
-mod cluster_key;
 mod control;
 
 pub use banner::{ready_line, welcome};
-pub use control::{ControlError, stop_server};
+pub use control::{ControlError, status, stop_server};
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -31,10 +30,14 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tracing::{error, info};
 
+use crate::admin::{Check, Health, StoreProbe};
+use crate::cluster_key::{self, ClusterKeyError};
 use crate::config::Config;
+use crate::role::{self, RoleError};
 use crate::seeding::{SeedingError, seed_store};
-use crate::server::{self, Server, Sockets, StartError};
+use crate::server::{self, MetricTable, Server, Settings, Sockets, StartError};
 use crate::settings::{self, SettingsError};
+use crate::status::ClusterStatus;
 use control::{Control, ControlRequest};
 
 /// How long the servers have to elect a leader and appear in the gateway's list.
@@ -52,14 +55,8 @@ pub enum UpError {
     #[error("the data directory can't be opened")]
     Store(#[from] OpenError),
     /// The cluster key.
-    #[error("the cluster key {} can't be used", path.display())]
-    ClusterKey {
-        /// Its file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    ClusterKey(#[from] ClusterKeyError),
     /// A port.
     #[error("can't listen on {addr}; is something else using it?")]
     Listen {
@@ -69,6 +66,9 @@ pub enum UpError {
         #[source]
         source: std::io::Error,
     },
+    /// The admin listener.
+    #[error(transparent)]
+    Admin(#[from] RoleError),
     /// The word lists.
     #[error("the word lists can't be used")]
     Words(#[from] FilterError),
@@ -108,10 +108,11 @@ pub struct ServerState {
 /// A running cluster.
 #[derive(Debug)]
 pub struct Up {
-    servers: BTreeMap<String, Server>,
+    servers: BTreeMap<String, Arc<Server>>,
     backends: Backends,
     store: Arc<EmbeddedStore>,
     gateway_addr: SocketAddr,
+    admin_addr: Option<SocketAddr>,
     data_dir: PathBuf,
     demo_password: Option<String>,
     words: Arc<Words>,
@@ -155,7 +156,7 @@ impl Up {
         seed: bool,
         store: Arc<EmbeddedStore>,
     ) -> Result<Self, UpError> {
-        let key = cluster_key::load(config, data_dir)?;
+        let key = cluster_key::load_or_make(&config.cluster.key_file, data_dir)?;
         let words = Arc::new(Words::load(&settings::word_sources(config))?);
         let demo_password = if seed {
             // What others have made there is left alone.
@@ -179,9 +180,13 @@ impl Up {
         })?;
 
         let mut servers = BTreeMap::new();
+        let table = MetricTable::default();
         for n in 1..=config.server.servers {
             let name = format!("{}{n}", config.server.name_prefix);
-            let settings = settings::server(config, &name, key.clone());
+            let settings = Settings {
+                metrics: table.clone(),
+                ..settings::server(config, &name, key.clone())
+            };
             if n == 1 {
                 server::rebuild_popular_words(&backends, &words, &settings).await;
             }
@@ -190,20 +195,13 @@ impl Up {
                 cluster: listen(&with_port("127.0.0.1")).await?,
             };
             let started = server::start(settings, backends.clone(), Arc::clone(&words), sockets);
-            servers.insert(name, started.await?);
+            servers.insert(name, Arc::new(started.await?));
         }
 
         let scope = Shutdown::new();
-        let gateway_config = settings::gateway(config)?;
-        let directory = Arc::clone(&backends.directory);
-        let gateway_scope = scope.clone();
-        task::spawn(&scope, TaskKind::Server, async move {
-            if let Err(error) =
-                antiphon_gateway::run(gateway, gateway_config, directory, gateway_scope).await
-            {
-                error!(error = %ErrorChain(&error), "the gateway ended");
-            }
-        });
+        let (admin, admin_addr) = role::start_admin(config, &scope).await?;
+        role::meter(&admin, &table, servers.values().cloned().collect());
+        start_gateway(gateway, config, &backends, &scope)?;
         let (request_tx, requests) = mpsc::channel(CONTROL_QUEUE_DEPTH);
         let control = Control::open(data_dir, request_tx, &scope).await?;
         let up = Self {
@@ -211,6 +209,7 @@ impl Up {
             backends,
             store,
             gateway_addr,
+            admin_addr,
             data_dir: data_dir.to_path_buf(),
             demo_password,
             words,
@@ -219,6 +218,7 @@ impl Up {
             _control: control,
         };
         up.wait_until_ready().await?;
+        admin.set_checks(up.checks());
         Ok(up)
     }
 
@@ -230,7 +230,7 @@ impl Up {
                 let listed = self.backends.directory.list().await?;
                 let listed = listed.map_or(0, |directory| directory.servers.len());
                 let led = self.state().iter().any(|server| server.leads);
-                let linked = self.servers.values().all(Server::is_linked);
+                let linked = self.servers.values().all(|server| server.is_linked());
                 if listed == self.servers.len() && led && linked {
                     return Ok(());
                 }
@@ -242,9 +242,32 @@ impl Up {
             .unwrap_or(Err(UpError::NotReady))
     }
 
+    /// Ready while a server can be written through; stopping one of several is no reason not
+    /// to be.
+    fn checks(&self) -> Vec<Check> {
+        let servers: Vec<Arc<Server>> = self.servers.values().cloned().collect();
+        let linked = move || {
+            if servers
+                .iter()
+                .any(|server| server.is_linked() && !server.is_draining())
+            {
+                Health::Ok
+            } else {
+                Health::Failed("no server has a leader".to_owned())
+            }
+        };
+        let store = StoreProbe(Arc::clone(&self.backends.users));
+        vec![Check::vital("leader", linked), Check::vital("store", store)]
+    }
+
+    /// Where `/metrics`, `/livez` and `/readyz` are answered.
+    pub fn admin_addr(&self) -> Option<SocketAddr> {
+        self.admin_addr
+    }
+
     /// The servers, by name.
     pub fn state(&self) -> Vec<ServerState> {
-        let state = |server: &Server| ServerState {
+        let state = |server: &Arc<Server>| ServerState {
             name: server.name().to_owned(),
             client: server.client_addr(),
             cluster: server.cluster_addr(),
@@ -294,35 +317,59 @@ impl Up {
         self.stop().await && sound
     }
 
+    /// Whoever asked may be gone.
     async fn serve(&mut self, request: ControlRequest) {
-        let answer = if self.servers.len() == 1 {
-            Err("it is the last server; stop the whole process instead".to_owned())
-        } else {
-            match self.servers.remove(&request.server) {
-                Some(server) => {
-                    server.stop().await;
-                    Ok(())
-                }
-                None => Err(format!("there is no server {:?} here", request.server)),
+        match request {
+            ControlRequest::StopServer { name, answer_tx } => {
+                let _ = answer_tx.send(self.stop_one(&name).await);
             }
-        };
-        // Whoever asked may be gone.
-        let _ = request.answer.send(answer);
+            ControlRequest::Status { answer_tx } => {
+                let _ = answer_tx.send(ClusterStatus::gather(&self.backends).await);
+            }
+        }
+    }
+
+    async fn stop_one(&mut self, name: &str) -> Result<(), String> {
+        if self.servers.len() == 1 {
+            return Err("it is the last server; stop the whole process instead".to_owned());
+        }
+        let server = self.servers.remove(name);
+        let server = server.ok_or_else(|| format!("there is no server {name:?} here"))?;
+        server.stop().await;
+        Ok(())
     }
 
     /// Stops everything, stores last.
     pub async fn stop(self) -> bool {
-        let servers = self.servers.into_values().map(Server::stop);
-        let mut clean = futures_util::future::join_all(servers)
-            .await
-            .into_iter()
-            .all(|clean| clean);
+        let mut clean =
+            futures_util::future::join_all(self.servers.values().map(|server| server.stop()))
+                .await
+                .into_iter()
+                .all(|clean| clean);
         self.scope.stop();
         clean &= self.scope.wait(antiphon_gateway::DRAIN_DEADLINE).await;
         self.store.close().await;
         info!(clean, "stopped");
         clean
     }
+}
+
+fn start_gateway(
+    listener: TcpListener,
+    config: &Config,
+    backends: &Backends,
+    scope: &Shutdown,
+) -> Result<(), SettingsError> {
+    let config = settings::gateway(config)?;
+    let directory = Arc::clone(&backends.directory);
+    let gateway_scope = scope.clone();
+    task::spawn(scope, TaskKind::Server, async move {
+        let served = antiphon_gateway::run(listener, config, directory, gateway_scope).await;
+        if let Err(error) = served {
+            error!(error = %ErrorChain(&error), "the gateway ended");
+        }
+    });
+    Ok(())
 }
 
 fn with_port(host: &str) -> String {

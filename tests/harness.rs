@@ -3,7 +3,13 @@
 
 pub(crate) mod client;
 pub(crate) mod cluster;
+pub(crate) mod liar;
+pub(crate) mod link;
+pub(crate) mod process;
+pub(crate) mod pty_bytes;
 pub(crate) mod raw;
+pub(crate) mod real;
+pub(crate) mod relay;
 pub(crate) mod screens;
 pub(crate) mod terminal;
 pub(crate) mod wait;

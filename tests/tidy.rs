@@ -120,7 +120,14 @@ fn dependencies(folder: &str) -> Vec<String> {
 }
 
 const CRATES: &[&str] = &[
-    "protocol", "core", "backend", "gateway", "client", "seed", ".",
+    "protocol",
+    "core",
+    "backend",
+    "gateway",
+    "client",
+    "seed",
+    "tests/services",
+    ".",
 ];
 
 #[test]
@@ -170,7 +177,8 @@ fn only_the_backend_names_a_vendor() {
         none(&format!("{folder} depends on"), found);
     }
     let words = ["rusqlite::", "redis::", "mongodb::", "zookeeper::"];
-    let places = uses(&words, &[])
+    // The composition root turns URLs into them.
+    let places = uses(&words, &["src/role/connect.rs"])
         .into_iter()
         .filter(|place| !place.starts_with("backend/"));
     none("a vendor outside of backend", places.collect());
@@ -303,6 +311,22 @@ fn lints_are_expected_with_a_reason_not_allowed() {
         }
     }
     none("allowed without a reason", places);
+}
+
+/// What reaches a person's screen passes one place, which lets nothing steer the terminal.
+#[test]
+fn the_terminal_writes_in_one_place() {
+    let words = ["output::", "stdout()", "stderr()", ".print("];
+    let allowed = [
+        "src/terminal/screen.rs",
+        // The line editor's printer, which is given nothing but `Shown`.
+        "src/terminal/printer.rs",
+    ];
+    let mut places = uses(&words, &allowed);
+    places.retain(|place| place.starts_with("src/terminal"));
+    // Whether there is a screen may be asked.
+    places.retain(|place| !place.contains(".is_terminal()"));
+    none("the terminal is written to", places);
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod checksum;
 mod failure;
 mod health;
 mod limits;
+mod looking;
 mod message_archive;
 mod opening;
 mod readers;
@@ -19,7 +20,8 @@ mod words;
 mod write_ahead_log;
 mod writer;
 
-use std::path::Path;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use antiphon_core::contract::{
@@ -50,6 +52,8 @@ struct Store {
     health: Arc<Health>,
     log_id: String,
     generation: u64,
+    /// Of a store that is only read; otherwise the writer has it.
+    _lock: Option<File>,
 }
 
 impl EmbeddedStore {
@@ -58,13 +62,34 @@ impl EmbeddedStore {
     pub async fn open(dir: &Path) -> Result<Self, OpenError> {
         let owned = dir.to_owned();
         let opened = task::blocking(move || start(&owned)).await;
-        let panicked = || OpenError::Directory {
-            dir: dir.to_owned(),
-            source: std::io::Error::other("opening it panicked"),
-        };
         Ok(Self {
-            store: Arc::new(opened.ok_or_else(panicked)??),
+            store: Arc::new(opened.ok_or_else(|| panicked(dir))??),
         })
+    }
+
+    /// Opens the store of a directory for reading alone, and takes it for this process
+    /// meanwhile; `None` if there is none. Nothing is written: writes fail with
+    /// `Unavailable`, and [`EmbeddedStore::generation`] is 0.
+    pub async fn open_to_read(dir: &Path) -> Result<Option<Self>, OpenError> {
+        let owned = dir.to_owned();
+        let opened = task::blocking(move || start_to_read(&owned)).await;
+        let store = opened.unwrap_or_else(|| Err(panicked(dir)))?;
+        Ok(store.map(|store| Self {
+            store: Arc::new(store),
+        }))
+    }
+
+    /// Removes the store of a directory that no process has open, and leaves every other
+    /// file there; returns what was removed.
+    pub async fn wipe(dir: &Path) -> Result<Vec<PathBuf>, OpenError> {
+        let owned = dir.to_owned();
+        let wiped = task::blocking(move || looking::wipe(&owned)).await;
+        wiped.unwrap_or_else(|| Err(panicked(dir)))
+    }
+
+    /// The database's file in a data directory.
+    pub fn database_file(dir: &Path) -> PathBuf {
+        dir.join(opening::DATABASE_FILE)
     }
 
     /// Accounts and resume tokens.
@@ -117,10 +142,17 @@ impl std::fmt::Debug for EmbeddedStore {
     }
 }
 
+fn panicked(dir: &Path) -> OpenError {
+    OpenError::Directory {
+        dir: dir.to_owned(),
+        source: std::io::Error::other("opening it panicked"),
+    }
+}
+
 fn start(dir: &Path) -> Result<Store, OpenError> {
     let opened = opening::open(dir)?;
     let health = Arc::new(Health::default());
-    let readers = Readers::open(&opened.file, Arc::clone(&health));
+    let readers = Readers::open(&opened.file, false, Arc::clone(&health));
     let readers = readers.map_err(|error| opening::told(&opened.file, error))?;
     let (orders, orders_rx) = mpsc::channel(WRITE_QUEUE_DEPTH);
     let writer = Writer {
@@ -143,7 +175,27 @@ fn start(dir: &Path) -> Result<Store, OpenError> {
         health,
         log_id,
         generation,
+        _lock: None,
     })
+}
+
+fn start_to_read(dir: &Path) -> Result<Option<Store>, OpenError> {
+    let Some(looked) = looking::look(dir)? else {
+        return Ok(None);
+    };
+    let health = Arc::new(Health::default());
+    let readers = Readers::open(&looked.file, looked.is_settled, Arc::clone(&health));
+    let readers = readers.map_err(|error| opening::told(&looked.file, error))?;
+    // Nobody takes the orders, so writes are refused as unavailable.
+    let (orders, _) = mpsc::channel(WRITE_QUEUE_DEPTH);
+    Ok(Some(Store {
+        orders,
+        readers,
+        health,
+        log_id: looked.log_id,
+        generation: 0,
+        _lock: looked.lock,
+    }))
 }
 
 impl Store {

@@ -2,36 +2,42 @@
 //!
 //! It asks the gateway again after each loss (full jitter, a server's hint wins), resumes by
 //! token, replays unacknowledged sends in order under their client ids, and hands on each
-//! message once and in order. The decisions are pure functions in `retry`, `cursor` and
-//! `outbox`; `actor` carries them out.
+//! message once and in order. The decisions are pure functions in [`crate::reconnect`],
+//! `cursor` and `outbox`; `actor` carries them out.
 
 mod actor;
+mod builder;
 mod cursor;
 mod identity;
 mod outbox;
+mod pace;
 mod retry;
+mod state;
+mod wake;
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use antiphon_core::shutdown::Shutdown;
-use antiphon_core::task::{self, TaskKind};
 use antiphon_core::{clock, random};
 use antiphon_protocol::client::{
-    Ack, Chat, ConversationSummary, JoinRoom, JoinRoomReply, LeaveRoom, Secret, Target,
+    Ack, Chat, ConversationSummary, History, JoinRoom, JoinRoomReply, LeaveRoom, Page, Secret,
+    Target,
 };
 use antiphon_protocol::message::{Notice, Presence, RoomEvent};
-use antiphon_protocol::{ClientId, Command, Message, RoomName, UserName};
+use antiphon_protocol::{ClientId, Command, ErrorBody, Message, RoomName, UserName};
 use futures_util::Stream;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::connection::{Connection, RequestError};
 use crate::gateway::GatewayUrl;
-use crate::limits::{COMMANDS_MAX, EVENTS_MAX, REQUEST_TIMEOUT, SEND_DEADLINE};
+use crate::limits::REQUEST_TIMEOUT;
 
+pub use builder::Builder;
 pub use outbox::SendError;
 pub use retry::{DisconnectReason, StopReason};
+pub use state::ConnectionState;
 
 /// How a client proves who it is.
 #[derive(Debug, Clone)]
@@ -53,6 +59,15 @@ pub enum Event {
     Connected {
         /// The server's opaque name.
         server: String,
+    },
+    /// There is a new resume token, told before the login that gave it. The one before works
+    /// for some seconds more: keep this one, and begin with it next time
+    /// ([`Builder::resume_token`]).
+    ResumeToken {
+        /// Whose.
+        username: UserName,
+        /// As secret as a password.
+        token: Secret,
     },
     /// The user is logged in.
     LoggedIn {
@@ -94,7 +109,11 @@ pub enum Event {
     },
 }
 
-/// The events of a client. A reader that falls behind holds up the connection.
+/// The events of a client, in order, each once.
+///
+/// The buffer is bounded. A reader that falls behind holds up the connection: then no answers
+/// come either, so don't wait for a [`Client::send`] where events are read, unless few of them
+/// come. Dropping it is allowed: then nobody is told.
 #[derive(Debug)]
 pub struct Events(mpsc::Receiver<Event>);
 
@@ -131,71 +150,55 @@ enum Order {
 /// The reason of [`DisconnectReason::Asked`] after [`Client::reconnect`].
 pub const RECONNECT_ASKED: &str = "as you asked";
 
-/// Settings of a client that is not running yet.
-#[derive(Debug, Clone)]
-pub struct Builder {
-    gateway: GatewayUrl,
-    credentials: Credentials,
-    send_deadline: Duration,
-}
-
-impl Builder {
-    /// How long a message may wait for its acknowledgment; [`SEND_DEADLINE`] by default.
-    #[must_use]
-    pub fn send_deadline(mut self, deadline: Duration) -> Self {
-        self.send_deadline = deadline;
-        self
-    }
-
-    /// Starts the client in a child of `scope`.
-    pub fn start(self, scope: &Shutdown) -> (Client, Events) {
-        let (order_tx, order_rx) = mpsc::channel(COMMANDS_MAX);
-        let (event_tx, event_rx) = mpsc::channel(EVENTS_MAX);
-        let (current_tx, current_rx) = watch::channel(None);
-        let scope = scope.child();
-        let actor = actor::Actor::new(self, order_rx, event_tx, current_tx, scope.clone());
-        // The kind that waits: it ends the connection when its scope stops.
-        let _task = task::spawn(&scope, TaskKind::Connection, actor.run());
-        (
-            Client {
-                order_tx,
-                current_rx,
-                scope,
-            },
-            Events(event_rx),
-        )
-    }
-}
-
-/// A cheap handle of a client that keeps itself connected.
+/// A cheap handle of a client that keeps itself connected. The client goes on until
+/// [`Client::stop`], or until its scope stops; when all handles are gone it stops, too.
+///
+/// Every method is cancel-safe in that a future that is dropped breaks nothing; what that
+/// means for what it was to do is said at each.
 #[derive(Debug, Clone)]
 pub struct Client {
     order_tx: mpsc::Sender<Order>,
+    state_rx: watch::Receiver<ConnectionState>,
     current_rx: watch::Receiver<Option<Connection>>,
+    token_rx: watch::Receiver<Option<Secret>>,
     scope: Shutdown,
 }
 
 impl Client {
     /// Settings for a client of `gateway`.
     pub fn builder(gateway: GatewayUrl, credentials: Credentials) -> Builder {
-        Builder {
-            gateway,
-            credentials,
-            send_deadline: SEND_DEADLINE,
-        }
+        Builder::new(gateway, credentials)
     }
 
-    /// Sends a text under a new client id.
+    /// Sends a text under a new client id and gives the receipt once it is stored.
     ///
-    /// Cancel-safe: a future that is dropped leaves the message either unsent or queued, and
-    /// what is queued takes effect at most once.
+    /// Messages to one target are stored in the order in which these calls were first polled,
+    /// also over lost connections; many may be on their way at a time. Without a connection
+    /// the message waits in the queue.
+    ///
+    /// # Errors
+    ///
+    /// Only after [`SendError::Unknown`] may the message be stored: retry with its id by
+    /// [`Client::send_with_id`], and it is stored once. A message that is sent after that
+    /// error may come before it.
+    ///
+    /// # Cancel safety
+    ///
+    /// A future that is dropped leaves the message either unsent or queued, and what is queued
+    /// takes effect at most once.
     pub async fn send(&self, target: Target, text: impl Into<String>) -> Result<Ack, SendError> {
         let client_id =
             ClientId::parse(&random::hex::<16>()).expect("hexadecimal is visible ASCII");
         self.send_with_id(target, text, client_id).await
     }
 
-    /// Sends a text under a client id of the caller's: a retry takes effect once.
+    /// As [`Client::send`], under a client id of the caller's: a retry takes effect once, also
+    /// after a restart of the program.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::send`]; another text under the same id is refused with
+    /// `client_id_conflict`.
     pub async fn send_with_id(
         &self,
         target: Target,
@@ -205,7 +208,11 @@ impl Client {
         self.send_in_format(target, text, "text", client_id).await
     }
 
-    /// Sends a text in a format other than `text`: `markdown` or `emote`.
+    /// As [`Client::send_with_id`], in a format other than `text`: `markdown` or `emote`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::send_with_id`].
     pub async fn send_in_format(
         &self,
         target: Target,
@@ -218,6 +225,7 @@ impl Client {
             message: text.into(),
             format: format.to_owned(),
             client_id: Some(client_id.clone()),
+            after: None,
         };
         let (reply_tx, reply_rx) = oneshot::channel();
         let order = Order::Send {
@@ -225,8 +233,9 @@ impl Client {
             client_id: client_id.clone(),
             reply_tx,
         };
-        self.order_tx
-            .send(order)
+        // The first poll takes the message's place in the order, also of a task that has spent
+        // its budget for this turn.
+        tokio::task::unconstrained(self.order_tx.send(order))
             .await
             .map_err(|_| SendError::Stopped)?;
         reply_rx
@@ -234,14 +243,49 @@ impl Client {
             .unwrap_or(Err(SendError::Unknown { client_id }))
     }
 
-    /// Leaves the connection, if there is one, and connects again at once.
+    /// Leaves the connection, if there is one, and connects again at once; a wait is cut short.
     pub async fn reconnect(&self) {
         // A client that has stopped connects no more.
         let _sent = self.order_tx.send(Order::Reconnect).await;
     }
 
+    /// As [`Client::send`], to where a message came from: its room, or the other one of a direct
+    /// conversation.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::send`].
+    pub async fn reply(
+        &self,
+        message: &Message,
+        text: impl Into<String>,
+    ) -> Result<Ack, SendError> {
+        let conversation = message.conversation.as_str();
+        let target = if let Some(room) = conversation.strip_prefix("room:") {
+            RoomName::parse(room).map(Target::Room).ok()
+        } else {
+            let user = conversation.strip_prefix("user:");
+            user.and_then(|user| UserName::parse(user).map(Target::User).ok())
+        };
+        let Some(target) = target else {
+            let words = "this client does not know that kind of conversation";
+            let body = ErrorBody::new(400, "invalid_field:conversation", words);
+            return Err(SendError::Refused(body));
+        };
+        self.send(target, text).await
+    }
+
     /// Sends any other command on the current connection; waits for one at most
     /// [`REQUEST_TIMEOUT`]. It is not repeated.
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError::refusal`] is the server's answer. After [`RequestError::Deadline`] and
+    /// [`RequestError::Closed`] it is not known whether the command took effect.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future does not take back what was sent.
     pub async fn request<C: Command>(&self, command: C) -> Result<C::Reply, RequestError> {
         let mut current_rx = self.current_rx.clone();
         let connected = async {
@@ -259,6 +303,10 @@ impl Client {
     }
 
     /// Joins a room; its last messages come as events.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::request`]. Joining twice is joining once.
     pub async fn join_room(&self, room_name: RoomName) -> Result<JoinRoomReply, RequestError> {
         let reply = self.request(JoinRoom { room_name }).await?;
         let (conversation, last_seq) = (reply.conversation.clone(), reply.last_seq);
@@ -274,6 +322,10 @@ impl Client {
     }
 
     /// Leaves a room.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::request`].
     pub async fn leave_room(&self, room_name: RoomName) -> Result<(), RequestError> {
         let conversation = format!("room:{room_name}");
         self.request(LeaveRoom { room_name }).await?;
@@ -281,18 +333,54 @@ impl Client {
         Ok(())
     }
 
+    /// The newest messages of a conversation (`room:NAME` or `user:NAME`), oldest first; for
+    /// other pages [`Client::request`] takes a [`History`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::request`].
+    pub async fn history(
+        &self,
+        conversation: impl Into<String>,
+        limit: u64,
+    ) -> Result<Page, RequestError> {
+        self.request(History {
+            conversation: conversation.into(),
+            before_seq: None,
+            after_seq: None,
+            around_ts: None,
+            limit,
+        })
+        .await
+    }
+
+    /// Where the client stands at this moment.
+    pub fn state(&self) -> ConnectionState {
+        self.state_rx.borrow().clone()
+    }
+
+    /// Where the client stands, to be watched. States that follow each other fast may be
+    /// skipped; the last one is always seen. The sender ends with the client.
+    pub fn states(&self) -> watch::Receiver<ConnectionState> {
+        self.state_rx.clone()
+    }
+
+    /// The newest resume token: what the client would log in with next. Each new one is also
+    /// told as [`Event::ResumeToken`].
+    pub fn resume_token(&self) -> Option<Secret> {
+        self.token_rx.borrow().clone()
+    }
+
     /// Whether the user is logged in at this moment.
     pub fn is_connected(&self) -> bool {
-        self.current_rx.borrow().is_some()
+        self.state_rx.borrow().is_online()
     }
 
     /// Resolves when the user is logged in; false if the client has stopped. Cancel-safe.
     pub async fn connected(&self) -> bool {
-        self.current_rx
-            .clone()
-            .wait_for(Option::is_some)
-            .await
-            .is_ok()
+        let mut state_rx = self.state_rx.clone();
+        let known = state_rx.wait_for(|state| state.is_online() || state.is_stopped());
+        known.await.is_ok_and(|state| state.is_online())
     }
 
     /// Ends the connection and the client; [`Event::Stopped`] tells when it is done.

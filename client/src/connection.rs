@@ -19,7 +19,7 @@ use antiphon_core::task::{self, TaskKind};
 use antiphon_protocol::client::{Hello, HelloReply};
 use antiphon_protocol::close_code::{AfterClose, after_close};
 use antiphon_protocol::gateway::ServerEntry;
-use antiphon_protocol::limits::{FRAME_BYTES_MAX, SUBPROTOCOL, VERSIONS};
+use antiphon_protocol::limits::{CLIENT_CHARS_MAX, FRAME_BYTES_MAX, SUBPROTOCOL, VERSIONS};
 use antiphon_protocol::message::ServerEvent;
 use antiphon_protocol::{ClientCommand, Command, ErrorBody, RequestId, ServerFrame, codec};
 use futures_util::Stream;
@@ -35,6 +35,9 @@ use crate::limits::{
     CONNECT_TIMEOUT, DEAD_PEER, DEAD_PEER_GRACE, DEAD_PEER_MAX, EVENTS_MAX, OUTGOING_MAX,
     REQUEST_TIMEOUT, SERVER_MESSAGE_BYTES_MAX, SOCKET_BUFFER_BYTES, WRITE_BUFFER_BYTES_MAX,
 };
+
+/// What a client calls itself in `hello` if nobody gave it a name.
+pub const CLIENT_NAME: &str = concat!("antiphon-client/", env!("CARGO_PKG_VERSION"));
 
 /// Why a connection could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -194,6 +197,14 @@ pub fn socket_config() -> WebSocketConfig {
 impl Connection {
     /// Connects to a server that a gateway named. The connection's task runs in a child of
     /// `scope`.
+    ///
+    /// # Errors
+    ///
+    /// See [`ConnectError`]; it takes at most [`CONNECT_TIMEOUT`].
+    ///
+    /// # Cancel safety
+    ///
+    /// A future that is dropped closes what it had opened.
     pub async fn open(
         server: &ServerEntry,
         scope: &Shutdown,
@@ -260,11 +271,24 @@ impl Connection {
     }
 
     /// Says `hello` and learns the limits and how often the server pings.
+    ///
+    /// # Errors
+    ///
+    /// As [`Connection::request`].
     pub async fn hello(&self) -> Result<HelloReply, RequestError> {
-        let client = format!("antiphon-client/{}", env!("CARGO_PKG_VERSION"));
+        self.hello_as(CLIENT_NAME).await
+    }
+
+    /// As [`Connection::hello`], under a name for the server's log, of which the first
+    /// [`CLIENT_CHARS_MAX`] characters count.
+    ///
+    /// # Errors
+    ///
+    /// As [`Connection::request`].
+    pub async fn hello_as(&self, client: &str) -> Result<HelloReply, RequestError> {
         let hello = Hello {
             versions: Some(VERSIONS.to_vec()),
-            client: Some(client),
+            client: Some(client.chars().take(CLIENT_CHARS_MAX).collect()),
         };
         let reply = self.request(hello).await?;
         let silence = Duration::from_millis(reply.ping_interval_ms).saturating_add(DEAD_PEER_GRACE);
@@ -273,18 +297,30 @@ impl Connection {
     }
 
     /// Sets the silence after which the server counts as dead; it holds from the next frame.
+    /// After half of it, and at the latest after [`PROBE_AFTER`](crate::limits::PROBE_AFTER), this side pings.
     pub fn set_dead_peer(&self, silence: Duration) {
         let ms = u64::try_from(silence.as_millis()).unwrap_or(u64::MAX);
         self.dead_peer_ms.store(ms, Ordering::Relaxed);
     }
 
     /// Sends a command and waits for its reply, at most [`REQUEST_TIMEOUT`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Connection::request_within`].
     pub async fn request<C: Command>(&self, command: C) -> Result<C::Reply, RequestError> {
         self.request_within(command, REQUEST_TIMEOUT).await
     }
 
-    /// Sends a command and waits for its reply, at most `deadline`. Dropping the future does
-    /// not take the command back.
+    /// Sends a command and waits for its reply, at most `deadline`.
+    ///
+    /// # Errors
+    ///
+    /// See [`RequestError`]: each says whether the command may have taken effect.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future does not take back what was sent; what was not is not sent.
     pub async fn request_within<C: Command>(
         &self,
         command: C,
@@ -311,7 +347,9 @@ impl Connection {
             text,
             reply_tx,
         };
-        if self.outgoing_tx.send(outgoing).await.is_err() {
+        // The first poll takes the frame's place in the order.
+        let sent = tokio::task::unconstrained(self.outgoing_tx.send(outgoing)).await;
+        if sent.is_err() {
             return Err(RequestError::Closed(self.closed().await));
         }
         match reply_rx.await {

@@ -64,6 +64,10 @@ pub struct GatewayUrl {
 
 impl GatewayUrl {
     /// Reads `http://HOST[:PORT][/PATH]`; `HOST[:PORT]` alone will do.
+    ///
+    /// # Errors
+    ///
+    /// [`GatewayError::BadUrl`] and [`GatewayError::Scheme`].
     pub fn parse(raw: &str) -> Result<Self, GatewayError> {
         let raw = raw.trim();
         let full = if raw.contains("://") {
@@ -102,6 +106,14 @@ impl fmt::Display for GatewayUrl {
 }
 
 /// One live server, for `user` if one is named (a gateway may keep a user on one server).
+///
+/// # Errors
+///
+/// See [`GatewayError`]; it takes at most [`GATEWAY_TIMEOUT`].
+///
+/// # Cancel safety
+///
+/// Asking changes nothing.
 pub async fn fetch_server(
     gateway: &GatewayUrl,
     user: Option<&str>,

@@ -12,6 +12,7 @@ pub mod error_chain;
 pub mod interceptor;
 pub mod memory;
 pub mod net;
+pub mod observed;
 pub mod random;
 pub mod shutdown;
 pub mod task;

@@ -144,7 +144,7 @@ exts! {
     403: "forbidden", "registration_closed", "banned", "limit_exceeded";
     404: "room_not_found", "user_not_found", "user_offline", "not_a_member";
     408: "unknown_outcome", "deadline";
-    409: "client_id_conflict", "name_taken", "already_logged_in", "already_online";
+    409: "client_id_conflict", "predecessor_missing", "name_taken", "already_logged_in", "already_online";
     429: "rate_limited";
     500: "internal";
     501: "unknown_action";

@@ -257,6 +257,9 @@ pub enum RoomCommand {
         message: String,
         /// Its format.
         format: String,
+        /// Another message of the sender's, which must be stored.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        after: Option<ClientId>,
     },
     /// Makes the user a member.
     Join,

@@ -1,215 +1,221 @@
-//! The messages of one conversation: threads of a few people about a few things.
+//! The messages of one conversation, as a stream.
+
+use std::collections::VecDeque;
 
 use antiphon_core::contract::{Record, RecordKind, body_hash};
-use antiphon_protocol::{ClientId, MessageId, UserName};
+use antiphon_protocol::{ClientId, MessageId};
 
-use crate::bank::Topic;
+use crate::bank::bank;
+use crate::mark::Mark;
 use crate::options::SeedOptions;
+use crate::outline::{Outline, Thread};
 use crate::random::Random;
-use crate::schedule::{pause_ms, thread_starts};
-use crate::world::{SEED_EPOCH, Talk};
+use crate::recent::Recent;
+use crate::schedule::pause_ms;
+use crate::thread::{Line, Writer};
+use crate::world::{SEED_EPOCH, Talk, World};
 
-/// Messages of a thread.
-const THREAD_MIN: u64 = 3;
-/// See [`THREAD_MIN`].
-const THREAD_MAX: u64 = 9;
-/// Most people in a thread.
-const SPEAKERS_MAX: usize = 5;
 /// The format of the messages.
 const FORMAT: &str = "text";
 
-/// The messages of a conversation, oldest first, numbered from 1. With a larger number of
-/// messages the first ones have the same senders, ids and words.
-pub(crate) fn records(
-    talk: &Talk,
-    topics: &[Topic],
-    options: &SeedOptions,
-    now_ms: u64,
-) -> Vec<Record> {
-    let count = usize::try_from(talk.messages).expect("below MESSAGES_MAX");
-    let threads = thread_lengths(talk, options.seed);
-    let mut times = Random::new(options.seed, &[3, talk.number]);
-    let starts = thread_starts(&mut times, threads.len(), options.days, now_ms);
-    let mut records: Vec<Record> = Vec::with_capacity(count);
-    let mut last_ms = 0;
-    for (thread, (length, start)) in threads.into_iter().zip(starts).enumerate() {
-        let mut random = Random::new(options.seed, &[4, talk.number, thread as u64]);
-        let topic = topic_of(&mut random, talk, topics);
-        let mut ts_ms = start.max(last_ms + 1);
-        for (sender, body) in lines(&mut random, talk, topic, length) {
-            if records.len() == count {
-                break;
+/// The messages of a conversation from some index on, oldest first.
+#[derive(Debug)]
+pub(crate) struct Conversation<'w> {
+    talk: &'w Talk,
+    mark: Mark,
+    seed: u64,
+    outline: Outline,
+    writer: Writer<'w>,
+    /// The next thread to write.
+    place: usize,
+    lines: VecDeque<(u64, Line)>,
+    /// The index of the next message, from 0.
+    index: usize,
+    last_ms: u64,
+    growth: Option<Growth>,
+    recent: Recent,
+}
+
+/// A smaller set is there already: what is new begins where it ended.
+#[derive(Debug, Clone, Copy)]
+struct Growth {
+    from_ms: u64,
+    begin_ms: u64,
+    end_ms: u64,
+}
+
+/// What is there of a conversation.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct There {
+    /// How many messages of the set.
+    pub(crate) messages: usize,
+    /// When the last of them was written.
+    pub(crate) last_ms: u64,
+}
+
+impl<'w> Conversation<'w> {
+    /// What is missing of a conversation.
+    pub(crate) fn behind(
+        world: &'w World,
+        talk: &'w Talk,
+        options: &'w SeedOptions,
+        mark: Mark,
+        there: There,
+        now_ms: u64,
+    ) -> Self {
+        let topic = world.topics[talk.topic];
+        let calendar = mark.calendar(options);
+        let outline = Outline::new(options.seed, talk, topic, &calendar);
+        let writer = Writer {
+            seed: options.seed,
+            talk,
+            bank: bank(topic.language),
+            languages: &options.languages,
+        };
+        let mut conversation = Self {
+            talk,
+            mark,
+            seed: options.seed,
+            place: 0,
+            outline,
+            writer,
+            lines: VecDeque::new(),
+            index: 0,
+            last_ms: 0,
+            growth: None,
+            recent: Recent::default(),
+        };
+        conversation.go_behind(there, calendar.end_ms().max(now_ms));
+        conversation
+    }
+
+    /// Goes to the first message that is missing. What is there is written once more and
+    /// dropped, since what comes behind depends on what was said lately.
+    fn go_behind(&mut self, there: There, now_ms: u64) {
+        if there.messages == 0 {
+            return;
+        }
+        while self.index < there.messages {
+            if self.next_ms().is_none() {
+                return;
             }
-            ts_ms = (ts_ms + pause_ms(&mut random)).min(now_ms).max(last_ms);
-            last_ms = ts_ms;
-            let index = records.len() as u64 + 1;
-            records.push(record(talk, options, index, ts_ms, sender, body));
+            let dropped = self.lines.len().min(there.messages - self.index);
+            self.lines.drain(..dropped);
+            self.index += dropped;
         }
-    }
-    records
-}
-
-/// A thread is about the conversation's own topic, or now and then about another one of the
-/// same language.
-fn topic_of<'t>(random: &mut Random, talk: &Talk, topics: &'t [Topic]) -> &'t Topic {
-    const OWN_PERCENT: u64 = 65;
-    let own = &topics[talk.topic];
-    let others: Vec<&Topic> = topics
-        .iter()
-        .filter(|topic| topic.language == own.language)
-        .collect();
-    let other = *random.pick(&others);
-    if random.chance(OWN_PERCENT) {
-        own
-    } else {
-        other
-    }
-}
-
-/// Lengths of threads that together hold the messages.
-fn thread_lengths(talk: &Talk, seed: u64) -> Vec<u64> {
-    let mut random = Random::new(seed, &[5, talk.number]);
-    let mut left = talk.messages;
-    let mut lengths = Vec::new();
-    while left > 0 {
-        let length = random.between(THREAD_MIN, THREAD_MAX);
-        lengths.push(length);
-        left = left.saturating_sub(length);
-    }
-    lengths
-}
-
-/// The lines of a thread with their senders.
-fn lines(random: &mut Random, talk: &Talk, topic: &Topic, length: u64) -> Vec<(UserName, String)> {
-    let speakers = speakers(random, &talk.participants);
-    // The first things of a topic come up most, so that some words are hot.
-    let places = topic.things.len() as u64;
-    let first = random
-        .below(places)
-        .min(random.below(places))
-        .min(random.below(places));
-    let second = (first + random.between(1, places - 1)) % places;
-    let thing = |place: u64| topic.things[usize::try_from(place).expect("below a length")];
-    let mut lines: Vec<(UserName, String)> = Vec::new();
-    let mut used: Vec<&str> = Vec::new();
-    for index in 0..length {
-        let is_last = index + 1 == length;
-        let (list, sender) = match index {
-            0 => (&topic.openers, speakers[0]),
-            _ if is_last => (&topic.closers, speakers[0]),
-            _ => (&topic.answers, next_speaker(random, &speakers, &lines)),
+        if self.next_ms().is_none() {
+            return;
+        }
+        let Some(&(from_ms, _)) = self.lines.front() else {
+            return;
         };
-        let template = unused(random, list, &mut used);
-        let others = lines
-            .iter()
-            .rev()
-            .map(|(name, _)| name)
-            .find(|name| *name != sender);
-        let text = match others {
-            Some(name) => template.replace("{user}", name.as_str()),
-            // Nobody else has written yet: no mention.
-            None => without_mention(template),
+        if from_ms < there.last_ms {
+            self.growth = Some(Growth {
+                from_ms,
+                begin_ms: there.last_ms,
+                end_ms: now_ms.max(there.last_ms),
+            });
+        }
+        self.last_ms = there.last_ms;
+    }
+
+    fn is_over(&self) -> bool {
+        self.index as u64 >= self.talk.messages
+    }
+
+    fn write_thread(&mut self) {
+        if self.place >= self.outline.len() {
+            return;
+        }
+        let thread = self.outline.thread(self.place);
+        let lines = self.writer.lines(self.place, &thread, &mut self.recent);
+        let times = self.times(&thread, &lines);
+        self.lines.extend(times.into_iter().zip(lines));
+        self.place += 1;
+    }
+
+    /// Natural pauses, made shorter if the next thread begins before they are over.
+    fn times(&self, thread: &Thread, lines: &[Line]) -> Vec<u64> {
+        let path = [14, self.talk.number, self.place as u64];
+        let mut random = Random::new(self.seed, &path);
+        let mut at = 0;
+        let mut offsets = Vec::with_capacity(lines.len());
+        for (_, text) in lines {
+            offsets.push(at);
+            at += pause_ms(&mut random, text.len() / 2);
+        }
+        let room = thread.end_ms - thread.start_ms;
+        let squeeze = |offset: u64| {
+            if at <= room {
+                offset
+            } else {
+                // Both are below a few hours, in milliseconds.
+                offset * room / at
+            }
         };
-        let text = text
-            .replace("{a}", thing(first))
-            .replace("{b}", thing(second));
-        lines.push((sender.clone(), capitalized(&text)));
+        let times = offsets.into_iter();
+        times
+            .map(|offset| thread.start_ms + squeeze(offset))
+            .collect()
     }
-    lines
-}
 
-/// Somebody other than who wrote last, if there is one.
-fn next_speaker<'t>(
-    random: &mut Random,
-    speakers: &[&'t UserName],
-    lines: &[(UserName, String)],
-) -> &'t UserName {
-    let last = lines.last().map(|(name, _)| name);
-    let others: Vec<&UserName> = speakers
-        .iter()
-        .copied()
-        .filter(|&name| Some(name) != last)
-        .collect();
-    let pool = if others.is_empty() { speakers } else { &others };
-    random.pick::<&UserName>(pool)
-}
+    /// When the next message was written; `None` at the end.
+    pub(crate) fn next_ms(&mut self) -> Option<u64> {
+        if self.is_over() {
+            return None;
+        }
+        if self.lines.is_empty() {
+            self.write_thread();
+        }
+        let &(ts_ms, _) = self.lines.front()?;
+        let ts_ms = match self.growth {
+            None => ts_ms,
+            Some(growth) => growth.moved(ts_ms, self.mark.anchor_ms()),
+        };
+        Some(ts_ms.max(self.last_ms))
+    }
 
-/// The people of a thread, who begins it first.
-fn speakers<'t>(random: &mut Random, participants: &'t [UserName]) -> Vec<&'t UserName> {
-    let mut speakers: Vec<&UserName> = Vec::new();
-    for _ in 0..SPEAKERS_MAX {
-        let speaker = random.pick(participants);
-        if !speakers.contains(&speaker) {
-            speakers.push(speaker);
+    fn record(&self, ts_ms: u64, (speaker, body): Line) -> Record {
+        let index = self.index as u64 + 1;
+        let id = self.mark.client_id(self.talk.number, index);
+        let path = [15, self.talk.number, index];
+        Record {
+            conversation: self.talk.conversation.clone(),
+            seq: index,
+            epoch: SEED_EPOCH,
+            kind: RecordKind::Chat,
+            sender: self.talk.participants[speaker].clone(),
+            client_id: ClientId::parse(&id).expect("letters, digits and hyphens"),
+            message_id: message_id(&mut Random::new(self.mark.key(), &path), ts_ms),
+            body_hash: body_hash(FORMAT, &body),
+            ts_ms,
+            format: FORMAT.to_owned(),
+            body,
         }
     }
-    if let (1, [a, b]) = (speakers.len(), participants) {
-        speakers.push(if speakers[0] == a { b } else { a });
-    }
-    speakers
 }
 
-/// A template that the thread hasn't had, if there is one.
-fn unused<'t>(random: &mut Random, list: &[&'t str], used: &mut Vec<&'t str>) -> &'t str {
-    const TRIES_MAX: usize = 8;
-    let mut template = *random.pick(list);
-    for _ in 0..TRIES_MAX {
-        if !used.contains(&template) {
-            break;
-        }
-        template = *random.pick(list);
-    }
-    used.push(template);
-    template
-}
-
-fn without_mention(template: &str) -> String {
-    template
-        .replace(" @{user},", ",")
-        .replace(" @{user}", "")
-        .replace("@{user} ", "")
-        .replace("@{user}", "")
-}
-
-fn capitalized(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| {
-        first.to_uppercase().chain(chars).collect()
-    })
-}
-
-fn record(
-    talk: &Talk,
-    options: &SeedOptions,
-    index: u64,
-    ts_ms: u64,
-    sender: UserName,
-    body: String,
-) -> Record {
-    let mark = fingerprint(options);
-    let id = format!("seed-{mark:08x}-{}-{index}", talk.number);
-    let mut random = Random::new(u64::from(mark), &[6, talk.number, index]);
-    Record {
-        conversation: talk.conversation.clone(),
-        seq: index,
-        epoch: SEED_EPOCH,
-        kind: RecordKind::Chat,
-        sender,
-        client_id: ClientId::parse(&id).expect("letters, digits and hyphens"),
-        message_id: message_id(&mut random, ts_ms),
-        body_hash: body_hash(FORMAT, &body),
-        ts_ms,
-        format: FORMAT.to_owned(),
-        body,
+impl Growth {
+    fn moved(self, ts_ms: u64, anchor_ms: u64) -> u64 {
+        let span = anchor_ms.saturating_sub(self.from_ms).max(1);
+        let into = ts_ms.saturating_sub(self.from_ms).min(span);
+        let room = self.end_ms - self.begin_ms;
+        let moved = u128::from(into) * u128::from(room) / u128::from(span);
+        self.begin_ms + u64::try_from(moved).expect("at most the room")
     }
 }
 
-/// Tells sets apart whose messages differ. The number of messages and the days are not in
-/// it: a larger set goes on where the smaller one ended.
-fn fingerprint(options: &SeedOptions) -> u32 {
-    let mut path = vec![u64::from(options.users), u64::from(options.rooms)];
-    path.extend(options.languages.iter().map(|&language| language as u64));
-    u32::try_from(Random::new(options.seed, &path).next() >> 32).expect("32 bits")
+impl Iterator for Conversation<'_> {
+    type Item = Record;
+
+    fn next(&mut self) -> Option<Record> {
+        let ts_ms = self.next_ms()?;
+        let (_, line) = self.lines.pop_front()?;
+        let record = self.record(ts_ms, line);
+        self.last_ms = ts_ms;
+        self.index += 1;
+        Some(record)
+    }
 }
 
 /// UUID version 7 (RFC 9562) with the message's time and drawn bits.

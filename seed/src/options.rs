@@ -11,12 +11,15 @@ use antiphon_protocol::{ConversationId, RoomName, UserName};
 pub const USERS_MAX: u32 = 10_000;
 /// Most rooms of one seed: the first user may be in every one.
 pub const ROOMS_MAX: u32 = 100;
-/// Most messages of one seed; the largest conversation is held in memory while it is written.
-pub const MESSAGES_MAX: u32 = 1_000_000;
+/// Most messages of one seed.
+pub const MESSAGES_MAX: u32 = 10_000_000;
 /// Longest time that messages spread over, in days.
 pub(crate) const DAYS_MAX: u32 = 3_650;
 
 const _: () = assert!(ROOMS_MAX as usize <= ROOMS_PER_USER_MAX);
+
+/// Most records in one append, if nothing else is asked for.
+pub const BATCH_DEFAULT: usize = 2_048;
 
 /// A language of conversations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,9 +51,11 @@ pub struct SeedOptions {
     pub password_hash: Option<String>,
     /// Goes on if the stores hold what isn't a seed's, and leaves that alone.
     pub force: bool,
-    /// The time of the newest messages, in milliseconds since 1970; the wall clock's if
-    /// `None`.
+    /// The anchor: the time at which the set ends, in milliseconds since 1970, counted in
+    /// whole minutes; the wall clock's if `None`. A set that is there in part keeps its own.
     pub now_ms: Option<u64>,
+    /// Most records in one append.
+    pub batch_max: usize,
 }
 
 impl Default for SeedOptions {
@@ -67,6 +72,7 @@ impl Default for SeedOptions {
             password_hash: None,
             force: false,
             now_ms: None,
+            batch_max: BATCH_DEFAULT,
         }
     }
 }
@@ -110,6 +116,9 @@ impl SeedOptions {
         let has_conversations = self.rooms > 0 || self.users > 1;
         if self.messages > 0 && !has_conversations {
             return invalid("messages need a room or two users");
+        }
+        if self.batch_max == 0 {
+            return invalid("a batch of no records");
         }
         if self.password.is_some() && self.password_hash.is_none() {
             return invalid("a password needs its hash");
@@ -158,6 +167,9 @@ pub enum SeedError {
         /// Its key.
         conversation: String,
     },
+    /// The thread that writes the messages broke down.
+    #[error("the messages could not be written")]
+    Generator,
     /// A store answered something that its contract excludes.
     #[error("{operation} broke its contract")]
     Contract {
@@ -186,6 +198,10 @@ pub struct Plan {
     pub messages_there: u64,
     /// The conversations with messages, busiest room first, direct ones behind.
     pub conversations: Vec<PlannedConversation>,
+    /// When the set ends, in milliseconds since 1970.
+    pub anchor_ms: u64,
+    /// How many days it has.
+    pub days: u64,
 }
 
 /// A conversation of a plan.
@@ -193,6 +209,10 @@ pub struct Plan {
 pub struct PlannedConversation {
     /// Which.
     pub conversation: ConversationId,
+    /// What it is about.
+    pub topic: String,
+    /// How many take part.
+    pub people: u64,
     /// How many messages the set has in it.
     pub messages: u64,
     /// How many of them are there already.
@@ -240,6 +260,8 @@ pub struct Summary {
     pub messages_made: u64,
     /// Messages of the set that were there before.
     pub messages_there: u64,
+    /// Conversations of the set.
+    pub conversations: u64,
     /// Some of the set's logins.
     pub logins: Vec<Login>,
 }

@@ -1,12 +1,18 @@
 //! Plans a seed, and makes it.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use antiphon_core::clock;
-use antiphon_core::contract::{AppendOutcome, BackendErrorKind, Record, UserRecord};
-use antiphon_protocol::UserName;
+use antiphon_core::contract::{BackendErrorKind, UserRecord};
+use antiphon_protocol::{ConversationId, UserName};
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+use tokio::sync::mpsc;
 
-use crate::conversation::records;
+use crate::append::Appender;
+use crate::conversation::There;
+use crate::feed::{Feed, Item};
+use crate::mark::Mark;
 use crate::options::{
     Login, Plan, PlannedConversation, Progress, SeedError, SeedOptions, Stores, Summary,
 };
@@ -16,49 +22,34 @@ use crate::world::{SEED_EPOCH, SeedRoom, Talk, World, created_at_ms};
 
 /// Most users in one call.
 const USERS_BATCH_MAX: usize = 500;
-/// Most records in one append.
-const RECORDS_BATCH_MAX: usize = 256;
-/// How often in a row others may take the place of the next record.
-const TRIES_MAX: u32 = 20;
 /// Users whose read cursors a seed sets: those that people log in as.
 const READERS: usize = 9;
 /// They have fewer unread messages than this in each conversation.
 const UNREAD_BOUND: u64 = 9;
 /// Sets the numbers for read cursors apart from those for words.
 const READ_CURSORS: u64 = u64::MAX;
+/// Read cursors written at once.
+const CURSORS_IN_FLIGHT: usize = 64;
 /// How many logins the summary tells.
 const LOGINS_TOLD: usize = 3;
 
-/// What [`run`] would make now. Writes nothing.
-pub async fn plan(stores: &Stores, options: &SeedOptions) -> Result<Plan, SeedError> {
-    let start = Start::new(stores, options).await?;
-    let (world, survey) = (&start.world, &start.survey);
-    let mut conversations = Vec::with_capacity(world.talks.len());
-    for talk in &world.talks {
-        let there = first_missing(stores, &start.records(talk)).await? as u64;
-        conversations.push(PlannedConversation {
-            conversation: talk.conversation.clone(),
-            messages: talk.messages,
-            messages_there: there,
-        });
-    }
-    let names = world.rooms.iter().map(|room| &room.record.name);
-    let messages_there = conversations.iter().map(|talk| talk.messages_there).sum();
-    Ok(Plan {
-        users: (world.users.len() - survey.users.len()) as u64,
-        users_there: survey.users.len() as u64,
-        rooms: names
-            .filter(|name| !survey.rooms.contains(name))
-            .cloned()
-            .collect(),
-        rooms_there: survey.rooms.len() as u64,
-        messages: world.messages() - messages_there,
-        messages_there,
-        conversations,
-    })
+/// What [`run`] would make in empty stores.
+pub fn plan_anew(options: &SeedOptions) -> Result<Plan, SeedError> {
+    options.validate()?;
+    let start = Start::with(options, Survey::default());
+    let there = vec![There::default(); start.world.talks.len()];
+    Ok(start.plan(&there))
 }
 
-/// Makes what of the set isn't there yet.
+/// What [`run`] would make now. Writes nothing.
+pub async fn plan(stores: &Stores, options: &SeedOptions) -> Result<Plan, SeedError> {
+    let mut start = Start::new(stores, options).await?;
+    let there = start.look(stores).await?;
+    Ok(start.plan(&there))
+}
+
+/// Makes what of the set isn't there yet. It may be dropped at any time, and the next run
+/// goes on from there.
 pub async fn run(
     stores: &Stores,
     options: &SeedOptions,
@@ -67,35 +58,18 @@ pub async fn run(
     let mut start = Start::new(stores, options).await?;
     let users_made = make_users(stores, &mut start, progress).await?;
     let rooms_made = make_rooms(stores, &mut start, progress).await?;
-    let total = start.world.messages();
-    let mut messages = Written::default();
-    for talk in &start.world.talks {
-        let records = start.records(talk);
-        let there = first_missing(stores, &records).await?;
-        messages.there += there as u64;
-        let mut missing = &records[there..];
-        while !missing.is_empty() {
-            missing = append(stores, missing, &mut messages).await?;
-            progress(Progress::Messages {
-                done: messages.made + messages.there,
-                total,
-            });
-        }
-        if there < records.len() {
-            mark_read(stores, &start, talk).await?;
-        }
-    }
-    progress(Progress::Messages {
-        done: messages.made + messages.there,
-        total,
-    });
+    let there = start.look(stores).await?;
+    let messages_there: u64 = there.iter().map(|there| there.messages as u64).sum();
+    let messages = make_messages(stores, &start, there, progress).await?;
+    mark_read(stores, &start).await?;
     Ok(Summary {
         users_made,
         users_there: start.survey.users.len() as u64,
         rooms_made,
         rooms_there: start.survey.rooms.len() as u64,
         messages_made: messages.made,
-        messages_there: messages.there,
+        messages_there: messages.there + messages_there,
+        conversations: start.world.talks.len() as u64,
         logins: logins(&start),
     })
 }
@@ -103,8 +77,9 @@ pub async fn run(
 /// What a plan and a run begin with.
 struct Start<'o> {
     options: &'o SeedOptions,
-    world: World,
+    world: Arc<World>,
     survey: Survey,
+    mark: Mark,
     now_ms: u64,
 }
 
@@ -112,20 +87,151 @@ impl<'o> Start<'o> {
     async fn new(stores: &Stores, options: &'o SeedOptions) -> Result<Self, SeedError> {
         options.validate()?;
         let survey = Survey::new(stores, options).await?;
+        Ok(Self::with(options, survey))
+    }
+
+    fn with(options: &'o SeedOptions, survey: Survey) -> Self {
         let mut world = World::new(options);
         world.exclude(&survey.foreign_users, &survey.foreign_rooms);
         let now_ms = options.now_ms.unwrap_or_else(clock::unix_ms);
-        Ok(Self {
+        Self {
             options,
-            world,
+            world: Arc::new(world),
             survey,
+            mark: Mark::new(options, now_ms),
             now_ms,
-        })
+        }
     }
 
-    fn records(&self, talk: &Talk) -> Vec<Record> {
-        records(talk, &self.world.topics, self.options, self.now_ms)
+    /// What is there of each conversation. Takes over the anchor of an earlier run.
+    async fn look(&mut self, stores: &Stores) -> Result<Vec<There>, SeedError> {
+        let mut all = Vec::with_capacity(self.world.talks.len());
+        let mut earlier = None;
+        for talk in &self.world.talks {
+            let found = self.mark.find(stores, talk).await?;
+            let mut there = There::default();
+            if let Some((mark, found)) = found {
+                earlier = Some(mark);
+                let wanted = usize::try_from(talk.messages).expect("below MESSAGES_MAX");
+                there = found;
+                there.messages = there.messages.min(wanted);
+            }
+            all.push(there);
+        }
+        self.mark = earlier.unwrap_or(self.mark);
+        Ok(all)
     }
+
+    fn plan(&self, there: &[There]) -> Plan {
+        let (world, survey) = (&self.world, &self.survey);
+        let planned = |(talk, there): (&Talk, &There)| PlannedConversation {
+            conversation: talk.conversation.clone(),
+            topic: world.topics[talk.topic].title.to_owned(),
+            people: talk.participants.len() as u64,
+            messages: talk.messages,
+            messages_there: there.messages as u64,
+        };
+        let conversations: Vec<_> = world.talks.iter().zip(there).map(planned).collect();
+        let names = world.rooms.iter().map(|room| &room.record.name);
+        let messages_there = conversations.iter().map(|talk| talk.messages_there).sum();
+        let calendar = self.mark.calendar(self.options);
+        Plan {
+            users: (world.users.len() - survey.users.len()) as u64,
+            users_there: survey.users.len() as u64,
+            rooms: names
+                .filter(|name| !survey.rooms.contains(name))
+                .cloned()
+                .collect(),
+            rooms_there: survey.rooms.len() as u64,
+            messages: world.messages() - messages_there,
+            messages_there,
+            conversations,
+            anchor_ms: self.mark.anchor_ms(),
+            days: calendar.days(),
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Written {
+    made: u64,
+    there: u64,
+}
+
+async fn make_messages(
+    stores: &Stores,
+    start: &Start<'_>,
+    there: Vec<There>,
+    progress: &mut (dyn FnMut(Progress) + Send),
+) -> Result<Written, SeedError> {
+    let total = start.world.messages();
+    let before: u64 = there.iter().map(|there| there.messages as u64).sum();
+    let feed = Feed {
+        world: Arc::clone(&start.world),
+        options: start.options.clone(),
+        mark: start.mark,
+        there,
+        now_ms: start.now_ms,
+    };
+    let (batches, end) = feed.start();
+    let mut appender = Appender::new(stores, &start.world);
+    let progress = |appender: &Appender<'_>| {
+        let done = before + appender.made + appender.there;
+        progress(Progress::Messages { done, total });
+    };
+    // The thread ends by itself when nobody takes its batches.
+    let stored = store_all(&mut appender, batches, progress);
+    let (stored, is_whole) = futures_util::future::join(stored, end).await;
+    stored?;
+    if !is_whole {
+        return Err(SeedError::Generator);
+    }
+    Ok(Written {
+        made: appender.made,
+        there: appender.there,
+    })
+}
+
+async fn store_all(
+    appender: &mut Appender<'_>,
+    mut batches: mpsc::Receiver<Vec<Item>>,
+    mut progress: impl FnMut(&Appender<'_>),
+) -> Result<(), SeedError> {
+    progress(appender);
+    while let Some(batch) = batches.recv().await {
+        appender.add(batch).await?;
+        progress(appender);
+    }
+    appender.finish().await?;
+    progress(appender);
+    Ok(())
+}
+
+/// Sets the read cursors of the first users near the end, so that whoever logs in as one of
+/// them finds some messages unread, not all of the past. A cursor that is there stays.
+async fn mark_read(stores: &Stores, start: &Start<'_>) -> Result<(), SeedError> {
+    let mut cursors: Vec<(UserName, ConversationId, u64)> = Vec::new();
+    for user in start.world.users.iter().take(READERS) {
+        let held = stores.rooms.read_cursors(user).await?;
+        let is_held = |talk: &&Talk| !held.iter().any(|(key, _)| *key == talk.conversation);
+        let talks = start.world.talks.iter().filter(is_held);
+        for talk in talks.filter(|talk| talk.messages > 0 && talk.participants.contains(user)) {
+            let path = [talk.number, READ_CURSORS, cursors.len() as u64];
+            let unread = Random::new(start.options.seed, &path).below(UNREAD_BOUND);
+            let seq = talk.messages.saturating_sub(unread);
+            cursors.push((user.clone(), talk.conversation.clone(), seq));
+        }
+    }
+    let writes = cursors
+        .into_iter()
+        .map(|(user, conversation, seq)| async move {
+            stores.rooms.set_read(&user, &conversation, seq).await
+        });
+    stream::iter(writes)
+        .buffer_unordered(CURSORS_IN_FLIGHT)
+        .try_for_each(|_| async { Ok(()) })
+        .await?;
+    Ok(())
 }
 
 impl World {
@@ -190,7 +296,7 @@ async fn exclude_users_not_made(
             rooms: 0,
         });
     }
-    start.world.exclude(&others, &[]);
+    Arc::make_mut(&mut start.world).exclude(&others, &[]);
     Ok(())
 }
 
@@ -214,7 +320,7 @@ async fn make_rooms(
         }
         progress(Progress::Rooms { done, total });
     }
-    start.world.exclude(&[], &others);
+    Arc::make_mut(&mut start.world).exclude(&[], &others);
     Ok(made)
 }
 
@@ -242,94 +348,6 @@ async fn make_room(stores: &Stores, room: &SeedRoom) -> Result<RoomMade, SeedErr
         }
         Err(error) => Err(error.into()),
     }
-}
-
-/// How many of the records are in the archive. They were written in order, so what is there
-/// is the beginning.
-async fn first_missing(stores: &Stores, records: &[Record]) -> Result<usize, SeedError> {
-    let (mut low, mut high) = (0, records.len());
-    let mut probe = high.checked_sub(1);
-    while let Some(at) = probe {
-        let Record {
-            conversation,
-            sender,
-            client_id,
-            ..
-        } = &records[at];
-        match stores.archive.find(conversation, sender, client_id).await? {
-            Some(_) => low = at + 1,
-            None => high = at,
-        }
-        probe = (low < high).then(|| low + (high - low) / 2);
-    }
-    Ok(low)
-}
-
-#[derive(Debug, Default)]
-struct Written {
-    made: u64,
-    there: u64,
-}
-
-/// Moves the read cursors of the first users near the end, so that whoever logs in as one of
-/// them finds some messages unread, not all of the past.
-async fn mark_read(stores: &Stores, start: &Start<'_>, talk: &Talk) -> Result<(), SeedError> {
-    let Some(tail) = stores.archive.tail(&talk.conversation).await? else {
-        return Ok(());
-    };
-    let mut random = Random::new(start.options.seed, &[talk.number, READ_CURSORS]);
-    for user in start.world.users.iter().take(READERS) {
-        let unread = random.below(UNREAD_BOUND);
-        if talk.participants.contains(user) {
-            let seq = tail.seq.saturating_sub(unread);
-            stores.rooms.set_read(user, &talk.conversation, seq).await?;
-        }
-    }
-    Ok(())
-}
-
-/// Appends the first of the records at the end of their conversation; returns the rest.
-async fn append<'r>(
-    stores: &Stores,
-    records: &'r [Record],
-    written: &mut Written,
-) -> Result<&'r [Record], SeedError> {
-    let conversation = &records[0].conversation;
-    for _ in 0..TRIES_MAX {
-        let tail = stores.archive.tail(conversation).await?;
-        let (last, epoch) = tail.map_or((0, SEED_EPOCH), |tail| (tail.seq, tail.epoch));
-        let numbered = |(seq, record): (u64, &Record)| Record {
-            seq,
-            epoch,
-            ..record.clone()
-        };
-        let batch: Vec<Record> = (last + 1..)
-            .zip(records.iter().take(RECORDS_BATCH_MAX))
-            .map(numbered)
-            .collect();
-        let asked = batch.len();
-        let outcomes = stores.archive.append(batch).await?;
-        if outcomes.len() != asked {
-            return Err(SeedError::Contract {
-                operation: "message_archive.append",
-            });
-        }
-        let mut settled = 0;
-        for outcome in outcomes {
-            match outcome {
-                AppendOutcome::Stored => written.made += 1,
-                AppendOutcome::DuplicateClientId(_) => written.there += 1,
-                AppendOutcome::SequenceTaken(_) | AppendOutcome::NotTried => break,
-            }
-            settled += 1;
-        }
-        if settled > 0 {
-            return Ok(&records[settled..]);
-        }
-    }
-    Err(SeedError::Contended {
-        conversation: conversation.key(),
-    })
 }
 
 fn logins(start: &Start<'_>) -> Vec<Login> {

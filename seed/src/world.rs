@@ -4,9 +4,10 @@ use antiphon_core::contract::{MemberRecord, RoomRecord, Standing};
 use antiphon_protocol::client::Visibility;
 use antiphon_protocol::{ConversationId, RoomName, UserName};
 
-use crate::bank::{Topic, topics};
-use crate::options::SeedOptions;
+use crate::bank::{Topic, bank};
+use crate::options::{Language, SeedOptions};
 use crate::random::Random;
+use crate::thread::home_language;
 
 /// When the first user and the first room were made; each next one a millisecond later.
 /// 2025-01-01. Fixed, so that it also tells the seed's own from others.
@@ -16,17 +17,24 @@ pub(crate) const SEED_EPOCH: u64 = 0;
 /// Of a hundred messages, so many are direct ones.
 const DIRECT_PERCENT: u64 = 15;
 /// Most direct conversations.
-const DIRECT_MAX: u32 = 24;
+const DIRECT_MAX: u32 = 240;
+/// Users for each direct conversation.
+const USERS_PER_DIRECT: u32 = 3;
+/// The least of them, if there are users for so many.
+const DIRECT_MIN: u32 = 6;
+
+/// The larger, the finer the shares are.
+const WEIGHT_FIRST: u64 = 1 << 40;
 
 /// A room of the set.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct SeedRoom {
     pub(crate) record: RoomRecord,
     pub(crate) members: Vec<MemberRecord>,
 }
 
 /// A conversation of the set.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Talk {
     /// Its number, by which its words and ids are drawn.
     pub(crate) number: u64,
@@ -37,13 +45,20 @@ pub(crate) struct Talk {
     pub(crate) messages: u64,
 }
 
+impl Talk {
+    /// Whether it is of two.
+    pub(crate) fn is_direct(&self) -> bool {
+        matches!(self.conversation, ConversationId::Direct(..))
+    }
+}
+
 /// The set.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct World {
     pub(crate) users: Vec<UserName>,
     pub(crate) rooms: Vec<SeedRoom>,
     pub(crate) talks: Vec<Talk>,
-    pub(crate) topics: Vec<Topic>,
+    pub(crate) topics: Vec<&'static Topic>,
 }
 
 /// The user of a number, from 1.
@@ -68,7 +83,7 @@ impl World {
         let seed_room = |number| SeedRoom::new(number, &users, &topics, options.seed);
         let rooms: Vec<SeedRoom> = (1..=options.rooms).map(seed_room).collect();
         let mut talks = room_talks(&rooms, topics.len());
-        talks.extend(direct_talks(options, &users, topics.len(), talks.len()));
+        talks.extend(direct_talks(options, &users, &topics, talks.len()));
         share_messages(&mut talks, options);
         Self {
             users,
@@ -110,12 +125,9 @@ impl World {
 }
 
 /// The topics of the languages, in turn.
-fn interleaved(options: &SeedOptions) -> Vec<Topic> {
-    let mut banks: Vec<_> = options
-        .languages
-        .iter()
-        .map(|&l| topics(l).into_iter())
-        .collect();
+fn interleaved(options: &SeedOptions) -> Vec<&'static Topic> {
+    let languages = options.languages.iter();
+    let mut banks: Vec<_> = languages.map(|&l| bank(l).topics.iter()).collect();
     let mut all = Vec::new();
     loop {
         let before = all.len();
@@ -129,7 +141,7 @@ fn interleaved(options: &SeedOptions) -> Vec<Topic> {
 impl SeedRoom {
     /// Everybody is in the first room; each next one has fewer, and everybody is in the room
     /// of the own number, counted round.
-    fn new(number: u32, users: &[UserName], topics: &[Topic], seed: u64) -> Self {
+    fn new(number: u32, users: &[UserName], topics: &[&'static Topic], seed: u64) -> Self {
         let name = room(number);
         let index = number - 1;
         let since_ms = created_at_ms(number);
@@ -183,14 +195,14 @@ fn room_talks(rooms: &[SeedRoom], topics: usize) -> Vec<Talk> {
 fn direct_talks(
     options: &SeedOptions,
     users: &[UserName],
-    topics: usize,
+    topics: &[&'static Topic],
     rooms: usize,
 ) -> Vec<Talk> {
     let mut talks: Vec<Talk> = Vec::new();
     if users.len() < 2 {
         return talks;
     }
-    let wanted = (options.users / 2).clamp(1, DIRECT_MAX);
+    let wanted = (options.users / USERS_PER_DIRECT).clamp(DIRECT_MIN, DIRECT_MAX);
     for index in 0..u64::from(wanted) {
         let mut random = Random::new(options.seed, &[2, index]);
         // The first user has a few of them, so that a first login shows some.
@@ -207,7 +219,10 @@ fn direct_talks(
                 number: rooms as u64 + index,
                 conversation,
                 participants: vec![first.clone(), second.clone()],
-                topic: usize::try_from(random.below(topics as u64)).expect("below a length"),
+                topic: topic_in(
+                    home_language(options.seed, first, &options.languages),
+                    topics,
+                ),
                 messages: 0,
             });
         }
@@ -224,11 +239,16 @@ fn direct_talks(
     talks
 }
 
-/// Shares the messages out: each room has about two thirds of the one before, direct
-/// conversations the same each. The sum is exact.
+/// A topic of that language.
+fn topic_in(language: Language, topics: &[&'static Topic]) -> usize {
+    let found = topics.iter().position(|topic| topic.language == language);
+    found.unwrap_or(0)
+}
+
+/// Shares the messages out by Zipf's law: the first room has most, the second about half of
+/// that, and so on; and so the direct conversations. The sum is exact.
 fn share_messages(talks: &mut [Talk], options: &SeedOptions) {
-    let is_room = |talk: &Talk| matches!(talk.conversation, ConversationId::Room(_));
-    let rooms = talks.iter().filter(|talk| is_room(talk)).count();
+    let rooms = talks.iter().filter(|talk| !talk.is_direct()).count();
     let directs = talks.len() - rooms;
     let total = u64::from(options.messages);
     let for_directs = match (rooms, directs) {
@@ -236,23 +256,24 @@ fn share_messages(talks: &mut [Talk], options: &SeedOptions) {
         (_, 0) => 0,
         (_, _) => total * DIRECT_PERCENT / 100,
     };
-    let mut weight = 1 << 20;
-    let mut weights = Vec::with_capacity(rooms);
-    for _ in 0..rooms {
-        weights.push(weight);
-        weight = (weight * 2 / 3).max(1);
-    }
     let (room_talks, direct_talks) = talks.split_at_mut(rooms);
-    share(room_talks, &weights, total - for_directs);
-    share(direct_talks, &vec![1; directs], for_directs);
+    share(
+        room_talks,
+        |rank| 40 * rank + rank * rank,
+        total - for_directs,
+    );
+    share(direct_talks, |rank| rank + 3, for_directs);
 }
 
 /// By weight, the rest to the first.
-fn share(talks: &mut [Talk], weights: &[u64], total: u64) {
+fn share(talks: &mut [Talk], quietness: impl Fn(u64) -> u64, total: u64) {
+    let ranks = 1..=talks.len() as u64;
+    let weights: Vec<u64> = ranks.map(|rank| WEIGHT_FIRST / quietness(rank)).collect();
     let sum: u64 = weights.iter().sum();
     let mut left = total;
     for (talk, weight) in talks.iter_mut().zip(weights) {
-        talk.messages = total * weight / sum;
+        let share = u128::from(total) * u128::from(weight) / u128::from(sum);
+        talk.messages = u64::try_from(share).expect("at most all");
         left -= talk.messages;
     }
     if let Some(first) = talks.first_mut() {

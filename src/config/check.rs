@@ -49,6 +49,10 @@ impl Checks<'_> {
         if !gateway.is_some_and(|(host, _)| is_loopback(&host)) {
             self.refuse("gateway.addr", rule);
         }
+        let clients = value::split_address(&config.server.client_addr);
+        if !clients.is_some_and(|(host, _)| is_loopback(&host)) {
+            self.refuse("server.client_addr", rule);
+        }
     }
 
     fn bounds_agree(&mut self, config: &Config) {

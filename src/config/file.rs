@@ -97,9 +97,13 @@ fn section(loading: &mut Loading, source: &Source<'_>, section: &str, table: &dy
 
 fn value(kind: Kind, item: &Item) -> Option<Value> {
     match kind {
-        Kind::Host | Kind::Address | Kind::Choice(_) | Kind::Path | Kind::NamePrefix => {
-            item.as_str().map(|text| Value::Text(text.to_owned()))
-        }
+        Kind::Host
+        | Kind::Address
+        | Kind::Choice(_)
+        | Kind::Path
+        | Kind::NamePrefix
+        | Kind::Url(_) => item.as_str().map(|text| Value::Text(text.to_owned())),
+        Kind::Optional(kind) => value(*kind, item),
         Kind::Number { .. } => item
             .as_integer()
             .and_then(|number| u64::try_from(number).ok())

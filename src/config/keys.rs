@@ -194,6 +194,8 @@ const fn number(min: u64, max: u64) -> Kind {
     Kind::Number { min, max }
 }
 
+/// What the Redis client can reach.
+const CACHE_SCHEMES: &[&str] = &["redis", "redis-sentinel", "redis-cluster"];
 const DAY_SECONDS: u64 = 24 * 3_600;
 const MINUTE_MS: u64 = 60_000;
 
@@ -201,11 +203,17 @@ config! {
     /// The chat servers that this process runs.
     server: Server {
         host: String = "127.0.0.1".to_owned(), Kind::Host,
-            "The address that the client ports are opened on. Loopback, so that nothing is reachable from outside before somebody decides so.";
+            "The address that the client ports of `antiphon up` are opened on. Loopback, so that nothing is reachable from outside before somebody decides so.";
         servers: u64 = 3, number(1, 64),
-            "How many chat servers one process runs. Three, so that one can be stopped and the others go on.";
+            "How many chat servers `antiphon up` runs. Three, so that one can be stopped and the others go on.";
         name_prefix: String = "s".to_owned(), Kind::NamePrefix,
-            "Server names are this and a number. Clients see them, so they say nothing about machines.";
+            "Server names of `antiphon up` are this and a number. Clients see them, so they say nothing about machines.";
+        name: String = String::new(), Kind::Optional(&Kind::NamePrefix),
+            "The name of `antiphon server`, unique in the cluster and the same after a restart. It has no default, because two servers of one name displace each other.";
+        client_addr: String = "127.0.0.1:0".to_owned(), Kind::Address,
+            "Where `antiphon server` listens for clients; port 0 takes a free one. Loopback, as above.";
+        client_advertise: String = String::new(), Kind::Optional(&Kind::Address),
+            "Where clients are told to connect, if that is not where the server listens: behind a proxy, or when it listens on every address.";
     }
     /// The HTTP gateway that tells clients where to connect.
     gateway: Gateway {
@@ -218,15 +226,30 @@ config! {
     }
     /// Where data are kept.
     store: Store {
+        url: String = String::new(), Kind::Optional(&Kind::Url(&["mongodb", "mongodb+srv"])),
+            "The database of `antiphon server`: mongodb://HOST:PORT/DATABASE. It holds users, rooms and every message. `antiphon up` keeps them in data_dir instead.";
         data_dir: String = String::new(), Kind::Path,
             "The folder of the embedded stores. Empty is $XDG_DATA_HOME/antiphon, or ~/.local/share/antiphon.";
+    }
+    /// What is shared between servers and may be lost.
+    cache: Cache {
+        url: String = String::new(), Kind::Optional(&Kind::Url(CACHE_SCHEMES)),
+            "The Redis of `antiphon server` and `antiphon gateway`: redis://HOST:PORT/NUMBER. It holds the server list, who is on line, recent messages and popular words.";
+        prefix: String = "antiphon".to_owned(), Kind::NamePrefix,
+            "What every key in Redis begins with, so that it can be shared.";
     }
     /// How servers find and trust each other.
     cluster: Cluster {
         key_file: String = String::new(), Kind::Path,
-            "The file with the key that servers share. Empty is a key made at first start and kept in the data folder.";
-        session_timeout_ms: u64 = 6_000, number(1_000, 2 * MINUTE_MS),
-            "After so long without a sign of life a server counts as gone. Shorter gives false failovers rather than fast ones.";
+            "The file with the key that servers share. Empty is a key made at first start of `antiphon up` and kept in the data folder.";
+        coordinator_url: String = String::new(), Kind::Optional(&Kind::Url(&["zk"])),
+            "The ZooKeeper of `antiphon server`: zk://HOST:PORT,HOST:PORT,HOST:PORT/PATH. It elects the leader and knows who is there.";
+        addr: String = "127.0.0.1:0".to_owned(), Kind::Address,
+            "Where `antiphon server` listens for the other servers; port 0 takes a free one.";
+        advertise: String = String::new(), Kind::Optional(&Kind::Address),
+            "Where the other servers are told to connect, if that is not where this one listens.";
+        session_timeout_ms: u64 = 6_000, number(2_000, 2 * MINUTE_MS),
+            "After so long without a sign of life ZooKeeper counts a server as gone. Shorter gives false failovers rather than fast ones.";
         position_interval_ms: u64 = 30_000, number(500, 60 * MINUTE_MS),
             "How often the top of each active conversation is announced, which bounds how long a lost delivery stays unnoticed.";
     }
@@ -288,6 +311,11 @@ config! {
             "Forget all counts every so many seconds, as the ancestor did. 0 is off: the window does it better.";
         count_direct_messages: bool = false, Kind::Switch,
             "Whether words of direct messages count. Not, because the list is public.";
+    }
+    /// What operators and their monitoring see.
+    admin: Admin {
+        addr: String = "127.0.0.1:0".to_owned(), Kind::Optional(&Kind::Address),
+            "Where a process answers /metrics, /livez and /readyz; port 0 takes a free one, and the empty string is off. Loopback: it tells more than strangers should know.";
     }
     /// The log.
     log: Log {

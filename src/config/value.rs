@@ -57,6 +57,10 @@ pub enum Kind {
     Origins,
     /// The beginning of a server's name.
     NamePrefix,
+    /// A URL with one of these schemes.
+    Url(&'static [&'static str]),
+    /// This, or the empty string for nothing.
+    Optional(&'static Kind),
 }
 
 /// Longest `server.name_prefix`; a number follows it.
@@ -85,6 +89,11 @@ impl fmt::Display for Kind {
                     "1 to {NAME_PREFIX_CHARS_MAX} of a-z, 0-9 and -, beginning with a letter"
                 )
             }
+            Self::Url(schemes) => {
+                let schemes: Vec<String> = schemes.iter().map(|s| format!("{s}://…")).collect();
+                write!(f, "a URL: {}", schemes.join(" or "))
+            }
+            Self::Optional(kind) => write!(f, "{kind}, or \"\" for none"),
         }
     }
 }
@@ -93,9 +102,13 @@ impl Kind {
     /// Reads a variable's or flag's text. Lists are separated by commas.
     pub(super) fn read_text(&self, text: &str) -> Option<Value> {
         match self {
-            Self::Host | Self::Address | Self::Choice(_) | Self::Path | Self::NamePrefix => {
-                Some(Value::Text(text.to_owned()))
-            }
+            Self::Host
+            | Self::Address
+            | Self::Choice(_)
+            | Self::Path
+            | Self::NamePrefix
+            | Self::Url(_) => Some(Value::Text(text.to_owned())),
+            Self::Optional(kind) => kind.read_text(text),
             Self::Number { .. } => text.trim().parse().ok().map(Value::Number),
             Self::Switch => text.trim().parse().ok().map(Value::Switch),
             Self::Files | Self::Origins => {
@@ -116,6 +129,9 @@ impl Kind {
             (Self::Choice(words), Value::Text(text)) => words.contains(&text.as_str()),
             (Self::Path, Value::Text(text)) => !text.contains('\0'),
             (Self::NamePrefix, Value::Text(text)) => is_name_prefix(text),
+            (Self::Url(schemes), Value::Text(text)) => is_url(text, schemes),
+            (Self::Optional(_), Value::Text(text)) if text.is_empty() => true,
+            (Self::Optional(kind), value) => kind.accepts(value),
             (Self::Number { min, max }, Value::Number(number)) => (min..=max).contains(&number),
             (Self::Switch, Value::Switch(_)) => true,
             (Self::Files, Value::List(items)) => items
@@ -123,7 +139,12 @@ impl Kind {
                 .all(|item| !item.is_empty() && !item.contains('\0')),
             (Self::Origins, Value::List(items)) => items.iter().all(|item| is_origin(item)),
             (
-                Self::Host | Self::Address | Self::Choice(_) | Self::Path | Self::NamePrefix,
+                Self::Host
+                | Self::Address
+                | Self::Choice(_)
+                | Self::Path
+                | Self::NamePrefix
+                | Self::Url(_),
                 Value::Number(_) | Value::Switch(_) | Value::List(_),
             )
             | (Self::Number { .. }, Value::Text(_) | Value::Switch(_) | Value::List(_))
@@ -147,7 +168,7 @@ fn is_host(text: &str) -> bool {
 }
 
 /// The host and port of `HOST:PORT` or `[IPV6]:PORT`.
-pub(super) fn split_address(text: &str) -> Option<(String, u16)> {
+pub fn split_address(text: &str) -> Option<(String, u16)> {
     if let Ok(address) = text.parse::<SocketAddr>() {
         return Some((address.ip().to_string(), address.port()));
     }
@@ -173,6 +194,13 @@ fn is_origin(text: &str) -> bool {
     is_ipv6
         || split_address(authority).is_some()
         || (is_host(authority) && !authority.contains(':'))
+}
+
+/// The scheme and that something follows; the rest is for whoever connects to it.
+fn is_url(text: &str, schemes: &[&str]) -> bool {
+    let split = text.split_once("://");
+    let fits = split.is_some_and(|(scheme, rest)| schemes.contains(&scheme) && !rest.is_empty());
+    fits && !text.contains(|c: char| c.is_control() || c.is_whitespace())
 }
 
 fn is_name_prefix(text: &str) -> bool {

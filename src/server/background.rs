@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use antiphon_core::clock;
 use antiphon_core::contract::{Backends, RankingScope, Record, WordCounts};
@@ -11,7 +12,7 @@ use antiphon_core::shutdown::Shutdown;
 use antiphon_core::words::Words;
 use antiphon_protocol::ConversationId;
 use antiphon_protocol::client::Visibility;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};
 
 use super::room::Stored;
@@ -19,6 +20,8 @@ use super::settings::Settings;
 
 /// Most messages that a start reads again to rebuild the popular words.
 const REBUILD_MESSAGES_MAX: usize = 200_000;
+/// How often the leader looks whether the popular words are to be counted again.
+const REBUILD_INTERVAL: Duration = Duration::from_secs(5);
 /// Stored batches taken in one go.
 const BATCHES_MAX: usize = 64;
 
@@ -107,9 +110,34 @@ impl Background {
         })
     }
 
-    /// Counts the words of the window again, from the archive: the ranking in memory starts
-    /// empty.
-    pub(crate) async fn rebuild(&self, settings: &Settings) {
+    /// Has the words of the window counted again, from the archive, whenever the ranking has
+    /// begun anew: after the start of the one in memory, or after a loss of Redis. What is
+    /// said meanwhile may count twice.
+    pub(crate) async fn keep_rebuilt(
+        self,
+        settings: Settings,
+        mut leading: watch::Receiver<Option<u64>>,
+    ) {
+        let mut ticks = clock::interval(REBUILD_INTERVAL);
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => {}
+                changed = leading.changed() => if changed.is_err() { return },
+            }
+            if leading.borrow_and_update().is_some() {
+                self.rebuild_if_new(&settings).await;
+            }
+        }
+    }
+
+    /// See [`Background::keep_rebuilt`]. A ranking that does not answer is left for later.
+    pub(crate) async fn rebuild_if_new(&self, settings: &Settings) {
+        if matches!(self.backends.ranking.claim_rebuild().await, Ok(true)) {
+            self.rebuild(settings).await;
+        }
+    }
+
+    async fn rebuild(&self, settings: &Settings) {
         let since = clock::unix_ms().saturating_sub(settings.popular_window.as_millis() as u64);
         let records = match self
             .backends

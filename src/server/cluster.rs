@@ -2,6 +2,7 @@
 //! link to whoever leads.
 
 mod accept;
+mod tenure;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -29,6 +30,7 @@ use super::peer::{LinkContext, LinkEnd, Wire, follower_side, leader_side};
 use super::room::{Outbox, Stored};
 use super::session::lock;
 use super::settings::{HANDSHAKE_TIMEOUT, PEER_PING_INTERVAL, PEER_QUEUE_DEPTH};
+use tenure::Tenure;
 
 /// Links that may shake hands at once; a cluster has few servers.
 const HANDSHAKES_MAX: usize = 64;
@@ -162,7 +164,9 @@ impl Cluster {
     /// Campaigns, leads when elected, and points the uplink, until the registration is lost
     /// or the server stops.
     async fn serve_registration(&self, registration: &dyn Registration) {
-        let mut view = self.node.backends.coordinator.view();
+        let coordinator = &self.node.backends.coordinator;
+        let mut view = coordinator.view();
+        let mut tenure = Tenure::new(coordinator.contact(), self.node.settings.suspended_max);
         let mut leadership = match registration.campaign().await {
             Ok(leadership) => leadership,
             Err(error) => {
@@ -173,17 +177,21 @@ impl Cluster {
         let mut leader: Option<Arc<Leader>> = None;
         loop {
             let now = leadership.borrow_and_update().clone();
+            let seen = view.borrow_and_update().clone();
             match now {
                 Leadership::Lost => break,
-                Leadership::Leader { epoch } => {
+                Leadership::Leader { epoch }
+                    if tenure.goes_on(leader.as_deref(), &seen)
+                        && tenure.rises(epoch, self.node.newest_epoch.load(Ordering::Acquire)) =>
+                {
                     if leader.as_ref().map(|leader| leader.epoch()) != Some(epoch) {
                         self.end(leader.take()).await;
                         leader = Some(self.lead(epoch));
                     }
                 }
-                Leadership::Follower => self.end(leader.take()).await,
+                Leadership::Leader { .. } | Leadership::Follower => self.end(leader.take()).await,
             }
-            self.point(&view.borrow_and_update().clone(), leader.as_ref());
+            self.point(&seen, leader.as_ref());
             let deposed = async {
                 match &leader {
                     Some(leader) => leader.scope().stopping().await,
@@ -196,6 +204,7 @@ impl Cluster {
                 () = deposed => break,
                 changed = leadership.changed() => if changed.is_err() { break },
                 changed = view.changed() => if changed.is_err() { break },
+                () = tenure.look_again() => {}
             }
         }
         self.end(leader.take()).await;
@@ -230,6 +239,8 @@ impl Cluster {
     fn point(&self, view: &ClusterView, leading: Option<&Arc<Leader>>) {
         let target = match (leading, &view.leader) {
             (Some(leader), _) => Target::Here(Arc::clone(leader)),
+            // Elected, but not leading (any more, or yet).
+            (None, Some(leader)) if leader.id == self.node.id() => Target::Nowhere,
             (None, Some(leader)) => match view.members.get(&leader.id.name) {
                 Some(member) if member.id == leader.id => {
                     Target::There(member.clone(), leader.epoch)
@@ -312,7 +323,12 @@ impl Cluster {
             is_local: true,
         };
         let link = leader.open_link(outbox);
-        let dispatcher = leader_side(Arc::clone(leader), link, id.clone());
+        let dispatcher = leader_side(
+            Arc::clone(leader),
+            link,
+            id.clone(),
+            self.node.metrics.clone(),
+        );
         let epoch = leader.epoch();
         let newest = Arc::clone(&self.node.newest_epoch);
         let up = async move {

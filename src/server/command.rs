@@ -18,7 +18,7 @@ use async_trait::async_trait;
 use tokio::sync::oneshot;
 use tracing::{error, warn};
 
-use super::interceptor::{Authentication, Moderation, RateLimit, TokenBucket};
+use super::interceptor::{Authentication, Metering, Moderation, RateLimit, TokenBucket};
 use super::node::Node;
 use super::recorder::{store_unavailable, unknown_outcome};
 use super::room::room_not_found;
@@ -239,6 +239,7 @@ impl Handler<Caller, ClientCommand, Answer, ErrorBody> for NoHandler {
 /// checked when the frame was decoded.
 pub(crate) fn dispatcher() -> CommandDispatcher {
     Dispatcher::new(NoHandler)
+        .around(Metering)
         .around(Authentication)
         .around(RateLimit)
         .around(Moderation)
@@ -285,7 +286,7 @@ mod tests {
         assert_eq!(dispatcher.actions(), actions);
         assert_eq!(
             dispatcher.interceptors(),
-            ["authentication", "rate_limit", "moderation"]
+            ["metering", "authentication", "rate_limit", "moderation"]
         );
     }
 }

@@ -88,6 +88,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Serves the connection until it ends, then unbinds its session. A panic in a command
     /// ends this connection alone.
     pub(crate) async fn run(mut self) {
+        self.caller.node.metrics.connection_opened();
         let code = match AssertUnwindSafe(self.serve()).catch_unwind().await {
             Ok(code) => code,
             Err(_) => {
@@ -97,6 +98,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Some(close_code::INTERNAL)
             }
         };
+        let number = code.map_or(0, |code| code.code);
+        self.caller.node.metrics.connection_closed(number);
         if let Some(code) = code {
             debug!(
                 connection = self.caller.connection.0,

@@ -18,10 +18,11 @@ use tokio::sync::mpsc;
 
 use super::fan_out::{FanOut, position_frame};
 use super::message::view;
+use super::predecessor::{Remembered, admit};
 use super::recorder::{Draft, Log, Part, Recorder, Written};
 use super::room::{Stored, message_delivery, raw};
 use super::router::{Completion, Router, overloaded};
-use super::settings::{BATCH_MAX, DIRECT_WRITERS, ROOM_QUEUE_DEPTH};
+use super::settings::{BATCH_MAX, DIRECT_WRITERS, REMEMBERED_DIRECT_MAX, ROOM_QUEUE_DEPTH};
 
 /// Conversations whose top a writer remembers.
 const TOPS_MAX: usize = 10_000;
@@ -42,6 +43,8 @@ pub(crate) struct DirectMessage {
     pub(crate) format: String,
     /// The text after moderation.
     pub(crate) body: String,
+    /// Another message of the sender's, which must be stored.
+    pub(crate) after: Option<ClientId>,
     /// The connection it came by; it gets no copy if it did not choose the id, as the
     /// ancestor's client would show it twice.
     pub(crate) origin: ConnectionId,
@@ -84,6 +87,7 @@ impl DirectWriters {
             let writer = Writer {
                 seat: seat.clone(),
                 tops: HashMap::new(),
+                remembered: Remembered::new(REMEMBERED_DIRECT_MAX),
             };
             task::spawn(
                 scope,
@@ -117,6 +121,7 @@ struct Top {
 struct Writer {
     seat: DirectSeat,
     tops: HashMap<ConversationId, Top>,
+    remembered: Remembered<(ConversationId, UserName)>,
 }
 
 impl Writer {
@@ -152,7 +157,10 @@ impl Writer {
         let mut parts = Vec::new();
         let mut waiting = Vec::new();
         for (conversation, messages) in by_conversation {
-            let drafts = messages.iter().map(draft).collect();
+            let (messages, drafts) = self.admitted(&conversation, messages).await;
+            if drafts.is_empty() {
+                continue;
+            }
             let log = match self.tops.get(&conversation) {
                 Some(top) => Log::at(conversation.clone(), 0, top.seq),
                 None => Log::new(conversation.clone(), 0),
@@ -179,6 +187,36 @@ impl Writer {
         }
     }
 
+    /// The messages that may be written, with their drafts; the others are refused.
+    async fn admitted(
+        &self,
+        conversation: &ConversationId,
+        messages: Vec<DirectMessage>,
+    ) -> (Vec<DirectMessage>, Vec<Draft>) {
+        let mut admitted = Vec::with_capacity(messages.len());
+        let mut drafts = Vec::with_capacity(messages.len());
+        for message in messages {
+            let draft = draft(&message);
+            let sender = (conversation.clone(), message.from.clone());
+            let after = message.after.as_ref();
+            let may = match after.filter(|after| !self.remembered.has(&sender, after)) {
+                Some(after) => {
+                    let recorder = &self.seat.recorder;
+                    admit(recorder, conversation, &draft, after, &drafts).await
+                }
+                None => Ok(()),
+            };
+            match may {
+                Ok(()) => {
+                    admitted.push(message);
+                    drafts.push(draft);
+                }
+                Err(error) => (message.completion)(RoomOutcome::Failed(error)),
+            }
+        }
+        (admitted, drafts)
+    }
+
     fn remember(&mut self, conversation: ConversationId, top: Option<u64>) {
         if self.tops.len() >= TOPS_MAX {
             self.tops.clear();
@@ -196,7 +234,7 @@ impl Writer {
     }
 
     /// Delivers and acks one message; gives its record if it is new.
-    fn settle(&self, message: DirectMessage, outcome: Written) -> Option<Record> {
+    fn settle(&mut self, message: DirectMessage, outcome: Written) -> Option<Record> {
         if let Some(error) = outcome.error() {
             (message.completion)(RoomOutcome::Failed(error));
             return None;
@@ -209,6 +247,8 @@ impl Writer {
             | Written::Unavailable
             | Written::Unknown => return None,
         };
+        let sender = (record.conversation.clone(), record.sender.clone());
+        self.remembered.note(sender, record.client_id.clone());
         if !duplicate {
             self.deliver(&message, &record);
         }

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use antiphon_core::clock;
+use antiphon_core::clock::{self, Instant};
 use antiphon_core::contract::{Backends, ClusterView, Directory, DirectoryEntry};
 use antiphon_core::error_chain::ErrorChain;
 use antiphon_core::shutdown::Shutdown;
@@ -33,6 +33,13 @@ const GATHERING_MAX: Duration = Duration::from_millis(500);
 struct Load {
     connections: u64,
     draining: bool,
+    /// When it was told.
+    heard: Option<Instant>,
+}
+
+fn lag_ms(now: Instant, heard: Instant) -> u64 {
+    let silent = now.saturating_duration_since(heard);
+    u64::try_from(silent.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// One term of leadership.
@@ -109,6 +116,12 @@ impl Leader {
     /// The term.
     pub(crate) fn epoch(&self) -> u64 {
         self.epoch
+    }
+
+    /// The servers that are linked, this one among them.
+    pub(crate) fn linked(&self) -> BTreeSet<NodeId> {
+        let links = self.outboxes.nodes().into_iter();
+        links.map(|(_, node)| node).collect()
     }
 
     /// Stops when the term ends, for whatever reason.
@@ -205,6 +218,7 @@ impl Leader {
                     Load {
                         connections,
                         draining,
+                        heard: Some(clock::now()),
                     },
                 );
             }
@@ -321,6 +335,7 @@ impl Leader {
     }
 
     fn directory(&self, view: &ClusterView) -> Directory {
+        let now = clock::now();
         let loads = lock(&self.loads);
         let entry = |member: &antiphon_core::contract::Member| {
             let load = loads.get(&member.id).copied().unwrap_or_default();
@@ -334,6 +349,7 @@ impl Leader {
                     .leader
                     .as_ref()
                     .is_some_and(|leader| leader.id == member.id),
+                lag_ms: load.heard.map(|heard| lag_ms(now, heard)),
             }
         };
         let servers = view.members.values().map(entry).collect();

@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 use super::auth::Auth;
 use super::direct::DirectWriters;
 use super::fan_out::FanOut;
+use super::metrics::Metrics;
 use super::router::Router;
 use super::session::{Sessions, lock};
 use super::settings::{KNOWN_USERS_MAX, Settings};
@@ -45,6 +46,8 @@ pub(crate) struct Node {
     pub(crate) load_changed: Notify,
     /// Its registration; another one after it was lost.
     pub(crate) id: Mutex<NodeId>,
+    /// What it counts.
+    pub(crate) metrics: Metrics,
     pub(super) known_users: Mutex<HashSet<UserName>>,
 }
 
@@ -62,6 +65,7 @@ impl Node {
 
     /// Handles a frame of the leader; never waits.
     pub(super) fn take_from_leader(&self, frame: PeerFrame) {
+        self.metrics.peer_frame(frame.name());
         match frame {
             PeerFrame::SessionSeen { user } => self.router.session_seen(&user),
             PeerFrame::Result { request, outcome } => self.router.complete(request, outcome),

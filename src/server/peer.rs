@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::leader::Leader;
+use super::metrics::Metrics;
 use super::node::Node;
 use super::room::LinkId;
 use super::settings::{HANDSHAKE_TIMEOUT, PEER_PING_INTERVAL, PEER_SILENCE_MAX};
@@ -104,6 +105,7 @@ struct LeaderSide {
     leader: Arc<Leader>,
     link: LinkId,
     node: NodeId,
+    metrics: Metrics,
 }
 
 #[async_trait]
@@ -121,6 +123,7 @@ impl Handler<LinkContext, PeerEnvelope, (), LinkEnd> for LeaderSide {
                 ours: self.leader.epoch(),
             });
         }
+        self.metrics.peer_frame(envelope.frame.name());
         self.leader
             .receive(self.link, &self.node, envelope.frame)
             .await;
@@ -129,8 +132,18 @@ impl Handler<LinkContext, PeerEnvelope, (), LinkEnd> for LeaderSide {
 }
 
 /// The dispatcher of a link on the leader.
-pub(super) fn leader_side(leader: Arc<Leader>, link: LinkId, node: NodeId) -> LinkDispatcher {
-    dispatcher(LeaderSide { leader, link, node })
+pub(super) fn leader_side(
+    leader: Arc<Leader>,
+    link: LinkId,
+    node: NodeId,
+    metrics: Metrics,
+) -> LinkDispatcher {
+    dispatcher(LeaderSide {
+        leader,
+        link,
+        node,
+        metrics,
+    })
 }
 
 /// Frames of the leader, handled by a follower.

@@ -254,6 +254,16 @@ impl Recorder {
         self.archive.0.tail(conversation).await
     }
 
+    /// The record with that client id, as the archive has it.
+    pub(crate) async fn find(
+        &self,
+        conversation: &ConversationId,
+        sender: &UserName,
+        client_id: &ClientId,
+    ) -> Result<Option<Record>, BackendError> {
+        self.archive.0.find(conversation, sender, client_id).await
+    }
+
     /// Appends every part's drafts; each ends with a result for each draft.
     pub(crate) async fn append(&self, parts: &mut [Part]) {
         let deadline = clock::now() + APPEND_DEADLINE;

@@ -4,11 +4,20 @@ use std::time::Duration;
 
 use antiphon_core::net::ClusterKey;
 
+use super::metrics::MetricTable;
+
 /// Commands that may wait in a room's queue.
 pub(crate) const ROOM_QUEUE_DEPTH: usize = 1_024;
 /// Commands that a room or a direct writer takes in one go: one append each.
 pub(crate) const BATCH_MAX: usize = 256;
 const _: () = assert!(BATCH_MAX <= ROOM_QUEUE_DEPTH);
+/// Stored ids that a writer remembers of each sender of a conversation: one for each of the
+/// sender's programs that send at the same time.
+pub(crate) const REMEMBERED_IDS: usize = 4;
+/// Senders of whom a room remembers ids: with 64-byte ids 24 KiB a room at most.
+pub(crate) const REMEMBERED_SENDERS_MAX: usize = 64;
+/// Senders, each in one conversation, of whom a direct writer remembers ids.
+pub(crate) const REMEMBERED_DIRECT_MAX: usize = 1_024;
 /// Frames that may wait for one follower; beyond it the link is dropped and synced anew.
 pub(crate) const PEER_QUEUE_DEPTH: usize = 16_384;
 /// Requests of all connections that may wait for the owner of their room. One connection
@@ -91,6 +100,15 @@ pub enum SessionPolicy {
     Refuse,
 }
 
+/// Where others are told to connect, if not where the sockets are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Advertised {
+    /// Host and port for clients.
+    pub client: Option<(String, u16)>,
+    /// `HOST:PORT` for servers.
+    pub cluster: Option<String>,
+}
+
 /// One server's settings.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -98,6 +116,10 @@ pub struct Settings {
     pub name: String,
     /// Shared by the cluster.
     pub cluster_key: ClusterKey,
+    /// Where it counts; servers of one process share it.
+    pub metrics: MetricTable,
+    /// What others are told of this server's addresses.
+    pub advertised: Advertised,
     /// Who may log in how.
     pub auth_mode: AuthMode,
     /// Whether clients may make accounts.
@@ -140,6 +162,8 @@ pub struct Settings {
     pub popular_reset: Option<Duration>,
     /// Whether words of direct messages count.
     pub count_direct_messages: bool,
+    /// So long a leader goes on without the coordination service; then rooms are read-only.
+    pub suspended_max: Duration,
     /// Time for everything that stopping takes.
     pub shutdown_grace: Duration,
 }
@@ -158,6 +182,8 @@ impl Settings {
         Self {
             name: name.into(),
             cluster_key,
+            metrics: MetricTable::default(),
+            advertised: Advertised::default(),
             auth_mode: AuthMode::Password,
             registration_open: true,
             session_policy: SessionPolicy::Allow,
@@ -179,6 +205,7 @@ impl Settings {
             popular_window: Duration::from_secs(3_600),
             popular_reset: None,
             count_direct_messages: false,
+            suspended_max: Duration::from_secs(600),
             shutdown_grace: Duration::from_secs(10),
         }
     }

@@ -4,30 +4,47 @@
 //! appears in its place in the order, like everybody's. So the gate is opened when the editor
 //! has drawn its prompt, and shut by the editor's own thread when Enter is pressed: between
 //! that and the erasing nothing can be written.
+//!
+//! The editor always believes that it paints, so that whatever it shows passes [`echo`]; colors
+//! are the painter's business.
 
 mod complete;
+mod echo;
 
 use std::borrow::Cow;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 use rustyline::completion::Completer;
+use rustyline::config::BellStyle;
 use rustyline::error::ReadlineError;
+use rustyline::highlight::CmdKind;
 use rustyline::highlight::Highlighter;
 use rustyline::hint::Hinter;
 use rustyline::history::DefaultHistory;
 use rustyline::validate::{ValidationContext, ValidationResult, Validator};
-use rustyline::{Behavior, ColorMode, CompletionType, Config, Context, Editor, Helper};
+use rustyline::{
+    Behavior, ColorMode, CompletionType, Config, Context, Editor, GraphemeClusterMode, Helper,
+};
 
 use super::gate::{Gate, Mode};
-use super::render::{self, Painter};
+use super::render::Painter;
+use super::sanitize;
+use super::screen;
 use super::state::SharedState;
-use crate::output;
+use super::unsent::SharedUnsent;
+use echo::{Place, Window};
 
 /// Lines that can be called back with the arrow keys.
 const HISTORY_MAX: usize = 200;
-/// A screen that does not tell its width.
-const COLUMNS_DEFAULT: usize = 80;
+/// Columns that a prompt must leave for what is typed; else only its mark stands there.
+const TYPING_COLUMNS_MIN: usize = 8;
+/// The prompt of a screen that has room for nothing else.
+const MARK: &str = "› ";
+/// How a prompt ends that was made without a connection ...
+const OFFLINE: &str = "(offline) › ";
+/// ... and what stands there as soon as there is one, just as wide.
+const BACK: &str = "(on line) › ";
 
 /// What was typed.
 #[derive(Debug, PartialEq, Eq)]
@@ -50,11 +67,55 @@ pub enum Typed {
 struct LineHelper {
     gate: Arc<Gate>,
     state: SharedState,
+    unsent: SharedUnsent,
     painter: Painter,
+    mode: GraphemeClusterMode,
+    /// The beginning of the prompt, which tells of messages that are not stored.
+    status: RefCell<String>,
+    /// Where the line begins, behind the prompt drawn last.
+    start: Cell<Place>,
     /// The prompt is about to be drawn.
     armed: Cell<bool>,
     /// Nothing was on its way to the screen when Enter was pressed.
     quiet: Cell<bool>,
+}
+
+impl LineHelper {
+    fn window(&self) -> Window {
+        Window {
+            columns: screen::columns(),
+            mode: self.mode,
+        }
+    }
+
+    /// The prompt with what is true by now, in as many columns as when it was made: the editor
+    /// counted those.
+    fn renewed(&self, prompt: &str, connected: bool) -> String {
+        let prompt = self.with_status(prompt);
+        match prompt.strip_suffix(OFFLINE) {
+            Some(beginning) if connected => format!("{beginning}{BACK}"),
+            Some(_) | None => prompt,
+        }
+    }
+
+    fn with_status(&self, prompt: &str) -> String {
+        let status = self.status.borrow();
+        let Some(rest) = prompt
+            .strip_prefix(status.as_str())
+            .filter(|_| !status.is_empty())
+        else {
+            return prompt.to_owned();
+        };
+        let now = match self.unsent.lock().status() {
+            now if now.is_empty() => "(stored) ".to_owned(),
+            now => now,
+        };
+        let width = status.len();
+        if now.len() > width {
+            return prompt.to_owned();
+        }
+        format!("{now:width$}{rest}")
+    }
 }
 
 impl Helper for LineHelper {}
@@ -83,18 +144,46 @@ impl Validator for LineHelper {
 }
 
 impl Highlighter for LineHelper {
+    fn highlight<'l>(&self, line: &'l str, at: usize) -> Cow<'l, str> {
+        let window = self.window();
+        let (before, behind) = line.split_at_checked(at).unwrap_or((line, ""));
+        let (mut shown, place) = window.show(before, self.start.get());
+        shown += &window.show(behind, place).0;
+        Cow::Owned(shown)
+    }
+
     fn highlight_prompt<'b, 's: 'b, 'p: 'b>(
         &'s self,
         prompt: &'p str,
         default: bool,
     ) -> Cow<'b, str> {
-        if default {
-            // It is drawn anew with each line that is printed above it.
-            let connected = self.state.lock().connected;
-            Cow::Owned(self.painter.prompt(prompt, connected))
+        let connected = self.state.lock().connected;
+        let prompt = if default {
+            self.renewed(prompt, connected)
         } else {
-            Cow::Borrowed(prompt)
-        }
+            prompt.to_owned()
+        };
+        let (shown, place) = self.window().show(&prompt, Place::default());
+        self.start.set(place);
+        Cow::Owned(if default {
+            // It is drawn anew with each line that is printed above it.
+            self.painter.prompt(&shown, connected)
+        } else {
+            shown
+        })
+    }
+
+    fn highlight_candidate<'c>(
+        &self,
+        candidate: &'c str,
+        _completion: CompletionType,
+    ) -> Cow<'c, str> {
+        Cow::Owned(sanitize::line(candidate))
+    }
+
+    /// Each change is drawn through [`Self::highlight`].
+    fn highlight_char(&self, _line: &str, _at: usize, _kind: CmdKind) -> bool {
+        true
     }
 }
 
@@ -107,7 +196,10 @@ impl Completer for LineHelper {
         at: usize,
         _context: &Context<'_>,
     ) -> rustyline::Result<(usize, Vec<String>)> {
-        Ok(complete::candidates(line, at, &self.state.lock()))
+        let (start, mut candidates) = complete::candidates(line, at, &self.state.lock());
+        // A name that is not what it looks like is not put into anybody's mouth.
+        candidates.retain(|candidate| sanitize::line(candidate) == *candidate);
+        Ok((start, candidates))
     }
 }
 
@@ -115,6 +207,7 @@ impl Completer for LineHelper {
 pub struct ChatLine {
     editor: Editor<LineHelper, DefaultHistory>,
     gate: Arc<Gate>,
+    mode: GraphemeClusterMode,
     last_prompt: String,
 }
 
@@ -129,19 +222,19 @@ impl ChatLine {
     pub fn new(
         gate: Arc<Gate>,
         state: SharedState,
+        unsent: SharedUnsent,
         painter: Painter,
-        color: bool,
         stdin_is_terminal: bool,
     ) -> rustyline::Result<Self> {
+        let mode = GraphemeClusterMode::from_env();
         let config = Config::builder()
             .max_history_size(HISTORY_MAX)?
             .auto_add_history(true)
             .completion_type(CompletionType::List)
-            .color_mode(if color {
-                ColorMode::Enabled
-            } else {
-                ColorMode::Disabled
-            })
+            .color_mode(ColorMode::Forced)
+            .bell_style(BellStyle::None)
+            .grapheme_cluster_mode(mode)
+            .tab_stop(echo::TAB_COLUMNS)
             .behavior(if stdin_is_terminal {
                 Behavior::Stdio
             } else {
@@ -152,13 +245,18 @@ impl ChatLine {
         editor.set_helper(Some(LineHelper {
             gate: gate.clone(),
             state,
+            unsent,
             painter,
+            mode,
+            status: RefCell::default(),
+            start: Cell::default(),
             armed: Cell::new(false),
             quiet: Cell::new(false),
         }));
         Ok(Self {
             editor,
             gate,
+            mode,
             last_prompt: String::new(),
         })
     }
@@ -168,13 +266,16 @@ impl ChatLine {
         self.editor.create_external_printer()
     }
 
-    /// Reads a line. Lines of others pass meanwhile, and no longer.
-    pub fn read(&mut self, prompt: &str) -> Typed {
-        prompt.clone_into(&mut self.last_prompt);
+    /// Reads a line. Lines of others pass meanwhile, and no longer. `status` stands before the
+    /// prompt and is renewed whenever the line is drawn.
+    pub fn read(&mut self, status: &str, prompt: &str) -> Typed {
+        self.last_prompt = self.fitting(&format!("{status}{prompt}"));
         if let Some(helper) = self.editor.helper() {
+            status.clone_into(&mut helper.status.borrow_mut());
             helper.armed.set(true);
             helper.quiet.set(false);
         }
+        let prompt = self.last_prompt.as_str();
         let read = self.editor.readline(prompt);
         self.gate.shut(Mode::Idle);
         let erasable = self
@@ -195,13 +296,28 @@ impl ChatLine {
         let _cleared = self.editor.clear_screen();
     }
 
+    fn window(&self) -> Window {
+        Window {
+            columns: screen::columns(),
+            mode: self.mode,
+        }
+    }
+
+    /// The prompt, or its mark alone if the screen is too narrow for it.
+    fn fitting(&self, prompt: &str) -> String {
+        let width = usize::from(self.mode.width(prompt));
+        if width + TYPING_COLUMNS_MIN > screen::columns() {
+            MARK.to_owned()
+        } else {
+            prompt.to_owned()
+        }
+    }
+
     /// Takes the line that was read last off the screen.
     pub fn erase(&mut self, text: &str) {
-        let columns = self
-            .editor
-            .dimensions()
-            .map_or(COLUMNS_DEFAULT, |(columns, _)| usize::from(columns));
-        let rows = render::rows(&format!("{}{text}", self.last_prompt), columns);
-        output::text(&format!("\u{1b}[{rows}A\r\u{1b}[J"));
+        let window = self.window();
+        let (_, start) = window.show(&self.last_prompt, Place::default());
+        let (_, end) = window.show(text, start);
+        screen::erase_rows(end.row + 1);
     }
 }

@@ -15,6 +15,7 @@ mod reading;
 mod room;
 mod talk;
 mod this_terminal;
+mod unsent;
 
 use antiphon_client::RequestError;
 use antiphon_core::dispatcher::{CommandHandler, Dispatcher, Handler, Request};
@@ -33,6 +34,7 @@ pub use reading::{History, Next, Popular, Search, Unread};
 pub use room::{Create, Invite, Join, Kick, Leave, Members, Rooms};
 pub use talk::{ChatTo, Edit, Me, Msg, Reply, Say};
 pub use this_terminal::{Bell, Clear, Quit, Reconnect};
+pub use unsent::{GiveUp, Pending, Retry};
 
 pub(in crate::terminal) use delay::give_up;
 
@@ -199,6 +201,7 @@ macro_rules! terminal_commands {
 terminal_commands! {
     Say: "say", ChatTo: "chat", Msg: "msg", Reply: "reply", Me: "me", Edit: "edit",
     Delay: "delay", Emoji: "emoji",
+    Pending: "pending", Retry: "retry", GiveUp: "drop",
     Join: "join", Leave: "leave", Create: "create", Rooms: "rooms", Members: "members",
     Invite: "invite", Kick: "kick",
     Stats: "stats", WhoAmI: "whoami", Online: "online",

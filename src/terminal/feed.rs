@@ -2,12 +2,11 @@
 
 mod crowd;
 
-use std::time::Duration;
-
-use antiphon_client::{Closed, DisconnectReason, Event, RECONNECT_ASKED};
+use antiphon_client::Event;
 use antiphon_core::clock;
 use antiphon_protocol::Message;
 use antiphon_protocol::UserName;
+use antiphon_protocol::client::ConversationSummary;
 use antiphon_protocol::message::{Presence, RoomEvent, RoomEventKind};
 
 use super::render::{self, Painter};
@@ -20,52 +19,58 @@ pub use crowd::{Crowd, Move};
 pub fn lines(event: Event, state: &mut State, painter: Painter) -> Vec<String> {
     match event {
         Event::Connected { server } => {
-            state.server = sanitize::line(&server);
+            state.server = sanitize::excerpt(&server);
             Vec::new()
         }
+        Event::ResumeToken { .. } => Vec::new(),
         Event::LoggedIn {
             username,
             conversations,
             log_replaced,
-        } => {
-            if log_replaced {
-                state.log_replaced();
-            }
-            state.logged_in(username.as_str(), &conversations);
-            let mut lines = vec![painter.dim(&format!("— connected again, to {}", state.server))];
-            if log_replaced {
-                let words = "— this server has another log than before: older messages are gone";
-                lines.push(painter.error(words));
-            }
+        } => logged_in(
+            username.as_str(),
+            &conversations,
+            log_replaced,
+            state,
+            painter,
+        ),
+        Event::Disconnected { reason, retry_in } => {
+            state.connected = false;
+            let line = state.outage.lost(&reason, retry_in, clock::now());
+            line.map(|line| painter.dim(&line)).into_iter().collect()
+        }
+        Event::Message(message) => {
+            let mut lines = said(&message, state, painter);
+            let behind = state.outage.message(&message.conversation, message.seq);
+            lines.extend(behind.map(|line| painter.dim(&line)));
             lines
         }
-        Event::Disconnected { reason, retry_in } => disconnected(&reason, retry_in, state, painter),
-        Event::Message(message) => said(&message, state, painter),
         Event::Presence(presence) => {
             came_or_went(&presence, state);
             Vec::new()
         }
         Event::RoomEvent(event) => {
             let line = room_event(&event, state);
-            line.map(|line| {
-                let time = painter.zone().time_of_day(event.ts);
-                painter.dim(&format!("{time} {line}"))
-            })
-            .into_iter()
-            .collect()
+            let time = painter.zone().time_of_day(event.ts);
+            let line = line.map(|line| format!("{time} {line}"));
+            let conversation = format!("room:{}", event.room_name);
+            let behind = event
+                .seq
+                .and_then(|seq| state.outage.reached(&conversation, seq));
+            let lines = line.into_iter().chain(behind);
+            lines.map(|line| painter.dim(&line)).collect()
         }
         Event::Notice(notice) => {
-            vec![painter.dim(&format!("— {}", sanitize::line(&notice.message)))]
+            let words = sanitize::line(&notice.message);
+            let said = Some(words).filter(|words| !words.trim().is_empty());
+            let line = said.map(|words| painter.dim(&format!("— {words}")));
+            line.into_iter().collect()
         }
         Event::Gap {
             conversation,
             from,
             to,
-        } => {
-            state.saw_seq(&conversation, to);
-            let place = render::label(&conversation);
-            vec![painter.error(&format!("— {place}: messages {from} to {to} are gone"))]
-        }
+        } => gap(&conversation, (from, to), state, painter),
         Event::Stopped { reason } => {
             let why = sanitize::line(&reason.to_string());
             state.connected = false;
@@ -80,41 +85,41 @@ pub fn lines(event: Event, state: &mut State, painter: Painter) -> Vec<String> {
     }
 }
 
-/// One line a loss, however often the next attempts fail.
-fn disconnected(
-    reason: &DisconnectReason,
-    retry_in: Duration,
+fn logged_in(
+    me: &str,
+    conversations: &[ConversationSummary],
+    log_replaced: bool,
     state: &mut State,
     painter: Painter,
 ) -> Vec<String> {
-    if !std::mem::replace(&mut state.connected, false) {
-        return Vec::new();
+    if log_replaced {
+        state.log_replaced();
+        state.outage.forget_places();
     }
-    let why = sanitize::line(&words(reason));
-    let when = if retry_in.as_secs() == 0 {
-        "trying again".to_owned()
-    } else {
-        format!("trying again in {}s", retry_in.as_secs())
-    };
-    vec![painter.dim(&format!("— not connected ({why}); {when}"))]
+    let server = state.server.clone();
+    let back = state.outage.back(&server, conversations, clock::now());
+    state.logged_in(me, conversations);
+    let mut lines: Vec<String> = back.map(|line| painter.dim(&line)).into_iter().collect();
+    if log_replaced {
+        let words = "— this server has another log than before: older messages are gone";
+        lines.push(painter.error(words));
+    }
+    lines
 }
 
-/// A server's own words are enough, if it has some; how a connection broke tells nobody much.
-fn words(reason: &DisconnectReason) -> String {
-    if let DisconnectReason::Asked(reason) = reason
-        && reason == RECONNECT_ASKED
-    {
-        return reason.clone();
-    }
-    if let DisconnectReason::Closed(Closed::Lost(_)) = reason {
-        return "the connection broke".to_owned();
-    }
-    if let DisconnectReason::Closed(Closed::Server { reason, .. }) = reason
-        && !reason.is_empty()
-    {
-        return format!("the server says: {reason}");
-    }
-    reason.to_string()
+fn gap(
+    conversation: &str,
+    (from, to): (u64, u64),
+    state: &mut State,
+    painter: Painter,
+) -> Vec<String> {
+    state.saw_seq(conversation, to);
+    let place = render::label(conversation);
+    let hole = format!("— {place}: messages {from} to {to} are gone");
+    let behind = state.outage.reached(conversation, to);
+    std::iter::once(painter.error(&hole))
+        .chain(behind.map(|line| painter.dim(&line)))
+        .collect()
 }
 
 /// A message, behind what was to be said before it.

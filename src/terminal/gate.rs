@@ -5,12 +5,19 @@
 //! What falls out of it is counted and told.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Condvar, Mutex, MutexGuard};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 
+use super::shown::Shown;
+
 /// Lines that wait while the gate is shut.
 pub const WAITING_MAX: usize = 500;
+/// Lines handed to the screen at once, so that it is drawn anew once for all of them.
+pub const BATCH_MAX: usize = 50;
+/// How long Enter waits for a line that is on its way to the screen.
+const ON_ITS_WAY: Duration = Duration::from_millis(50);
 
 /// Who has the screen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +33,7 @@ pub enum Mode {
 #[derive(Debug)]
 struct Inner {
     mode: Mode,
-    waiting: VecDeque<String>,
+    waiting: VecDeque<Shown>,
     lost: u64,
     printing: bool,
 }
@@ -36,6 +43,7 @@ struct Inner {
 pub struct Gate {
     inner: Mutex<Inner>,
     opened: Notify,
+    printed: Condvar,
 }
 
 impl Default for Gate {
@@ -48,6 +56,7 @@ impl Default for Gate {
                 printing: false,
             }),
             opened: Notify::new(),
+            printed: Condvar::new(),
         }
     }
 }
@@ -65,11 +74,16 @@ impl Gate {
         self.opened.notify_one();
     }
 
-    /// Holds lines back from now on. False if one is on its way to the screen at this moment,
-    /// so that nobody may count on what the screen shows.
+    /// Holds lines back from now on, and waits a moment for one that is on its way to the
+    /// screen. False if it is on its way still, so that nobody may count on what the screen
+    /// shows.
     pub fn shut(&self, mode: Mode) -> bool {
         let mut inner = self.lock();
         inner.mode = mode;
+        let waited = self
+            .printed
+            .wait_timeout_while(inner, ON_ITS_WAY, |inner| inner.printing);
+        let (inner, _) = waited.unwrap_or_else(|poisoned| poisoned.into_inner());
         !inner.printing
     }
 
@@ -79,7 +93,7 @@ impl Gate {
     }
 
     /// Takes a line to be printed.
-    pub fn push(&self, line: String) {
+    pub fn push(&self, line: Shown) {
         let mut inner = self.lock();
         if inner.waiting.len() >= WAITING_MAX && inner.mode == Mode::Asking {
             inner.waiting.pop_front();
@@ -94,29 +108,31 @@ impl Gate {
         inner.mode == Mode::Idle && inner.waiting.len() >= WAITING_MAX
     }
 
-    /// The next line for the screen, if the gate is open. [`Gate::printed`] must follow.
-    pub fn take(&self) -> Option<String> {
+    /// The next lines for the screen, if the gate is open. [`Gate::printed`] must follow.
+    pub fn take(&self) -> Option<Shown> {
         let mut inner = self.lock();
         if inner.mode != Mode::Editing {
             return None;
         }
+        let mut lines = Vec::new();
         let lost = std::mem::take(&mut inner.lost);
-        let line = if lost > 0 {
-            Some(format!("… {lost} more, /history"))
-        } else {
-            inner.waiting.pop_front()
-        };
-        inner.printing = line.is_some();
-        line
+        if lost > 0 {
+            lines.push(Shown::new(&format!("… {lost} more, /history")));
+        }
+        let batch = inner.waiting.len().min(BATCH_MAX);
+        lines.extend(inner.waiting.drain(..batch));
+        inner.printing = !lines.is_empty();
+        inner.printing.then(|| Shown::joined(&lines))
     }
 
-    /// The line that was taken has been handed to the screen.
+    /// The lines that were taken have been handed to the screen.
     pub fn printed(&self) {
         self.lock().printing = false;
+        self.printed.notify_all();
     }
 
     /// Everything that still waits, whatever the mode: for the end.
-    pub fn drain(&self) -> Vec<String> {
+    pub fn drain(&self) -> Vec<Shown> {
         self.lock().waiting.drain(..).collect()
     }
 }

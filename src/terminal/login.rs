@@ -14,6 +14,7 @@ use antiphon_protocol::UserName;
 use antiphon_protocol::client::{Register, Secret};
 
 use super::sanitize;
+use super::session::SEND_PATIENCE;
 use super::state::SharedState;
 
 /// Time for the first login, with its retries.
@@ -87,7 +88,9 @@ pub async fn log_in(
         Some(password) => Credentials::Password(account.user.clone(), password),
         None => Credentials::Open(account.user.clone()),
     };
-    let (client, mut events) = Client::builder(gateway.clone(), credentials).start(scope);
+    let (client, mut events) = Client::builder(gateway.clone(), credentials)
+        .send_deadline(SEND_PATIENCE)
+        .start(scope);
     let first = clock::timeout(LOGIN_DEADLINE, first_login(&mut events, state)).await;
     let outcome = first.unwrap_or_else(|_| {
         Err(LoginError::Unreachable(
@@ -138,6 +141,7 @@ async fn first_login(events: &mut Events, state: &SharedState) -> Result<(), Log
             | Event::Presence(_)
             | Event::RoomEvent(_)
             | Event::Notice(_)
+            | Event::ResumeToken { .. }
             | Event::Gap { .. } => {}
         }
     }

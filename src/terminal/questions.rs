@@ -8,6 +8,8 @@ use antiphon_protocol::limits::{PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN};
 use inquire::validator::Validation;
 use inquire::{Confirm, InquireError, Password, PasswordDisplayMode, Select, Text};
 
+use super::sanitize;
+
 /// The gateway of `antiphon up`.
 pub const DEFAULT_GATEWAY: &str = "http://127.0.0.1:8888";
 const LIST_ROWS: usize = 12;
@@ -121,15 +123,18 @@ pub fn new_password() -> Result<Secret, NoAnswer> {
     Ok(Secret(raw))
 }
 
-/// One of a list, by its place. The words must be clean.
+/// One of a list, by its place.
 pub fn select(question: &str, shown: Vec<String>) -> Result<usize, NoAnswer> {
-    Ok(Select::new(question, shown)
+    let shown = shown.iter().map(|words| sanitize::line(words)).collect();
+    Ok(Select::new(&sanitize::line(question), shown)
         .with_page_size(LIST_ROWS)
         .raw_prompt()?
         .index)
 }
 
-/// Yes or no; no by default. The words must be clean.
+/// Yes or no; no by default.
 pub fn confirm(question: &str) -> Result<bool, NoAnswer> {
-    Ok(Confirm::new(question).with_default(false).prompt()?)
+    Ok(Confirm::new(&sanitize::line(question))
+        .with_default(false)
+        .prompt()?)
 }

@@ -310,24 +310,5 @@ fn stable_hash(text: &str) -> usize {
     usize::try_from(hash).unwrap_or_default()
 }
 
-/// How many rows a text takes on a screen of `columns`, the cursor being behind it.
-pub fn rows(text: &str, columns: usize) -> usize {
-    let columns = columns.max(1);
-    let (mut row, mut column) = (1, 0);
-    for char in text.chars() {
-        if char == '\n' {
-            (row, column) = (row + 1, 0);
-            continue;
-        }
-        let width = unicode_width::UnicodeWidthChar::width(char).unwrap_or(0);
-        if column + width > columns {
-            (row, column) = (row + 1, 0);
-        }
-        column += width;
-    }
-    // The line editor moves on when the last column is taken.
-    if column >= columns { row + 1 } else { row }
-}
-
 #[cfg(test)]
 mod tests;

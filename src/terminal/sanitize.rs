@@ -8,12 +8,21 @@
 use std::iter::Peekable;
 use std::str::Chars;
 
+use unicode_width::UnicodeWidthChar;
+
 /// What stands at the beginning of each further line of a message.
 pub const INDENT: &str = "      ";
 /// Longest text given; the longest message fits.
 pub const CHARS_MAX: usize = 16_000;
 /// Most lines given; further line breaks become spaces.
 pub const LINES_MAX: usize = 100;
+
+/// How much of a text is repeated where it is only mentioned.
+const EXCERPT_CHARS_MAX: usize = 40;
+/// How much of somebody's reason is repeated.
+const REASON_CHARS_MAX: usize = 120;
+/// Most marks above and below one letter; no script needs more.
+pub const MARKS_MAX: usize = 4;
 
 const ESCAPE: char = '\u{1b}';
 const BELL: char = '\u{7}';
@@ -32,12 +41,39 @@ pub fn line(raw: &str) -> String {
     clean(raw, false)
 }
 
+/// What somebody typed or pasted, without what would steer a terminal: what is sent is what
+/// was seen. Line breaks and tabs stay.
+pub fn typed(raw: &str) -> String {
+    let kept = |char: &char| matches!(char, '\n' | '\t') || !is_steering(*char);
+    raw.chars().filter(kept).collect()
+}
+
+/// The beginning of a text, on one line.
+pub fn excerpt(raw: &str) -> String {
+    beginning(raw, EXCERPT_CHARS_MAX)
+}
+
+/// Why something did not work, in the words of others: a line or two, not a page.
+pub fn reason(raw: &str) -> String {
+    beginning(raw, REASON_CHARS_MAX)
+}
+
+fn beginning(raw: &str, chars_max: usize) -> String {
+    let clean = line(raw);
+    let mut beginning: String = clean.chars().take(chars_max).collect();
+    if beginning.len() < clean.len() {
+        beginning.push('…');
+    }
+    beginning
+}
+
 fn clean(raw: &str, breaks: bool) -> String {
     let mut output = Output {
         text: String::with_capacity(raw.len().min(CHARS_MAX)),
         chars: 0,
         breaks_left: if breaks { LINES_MAX - 1 } else { 0 },
         last: None,
+        marks: 0,
     };
     let mut chars = raw.chars().peekable();
     while let Some(char) = chars.next() {
@@ -80,10 +116,21 @@ struct Output {
     chars: usize,
     breaks_left: usize,
     last: Option<char>,
+    /// On the letter that came last.
+    marks: usize,
 }
 
 impl Output {
     fn push(&mut self, char: char) {
+        if char.width() == Some(0) {
+            // A mark without a letter would go onto what stands before the text.
+            if self.last.is_none() || self.marks >= MARKS_MAX {
+                return;
+            }
+            self.marks += 1;
+        } else {
+            self.marks = 0;
+        }
         self.text.push(char);
         self.chars += 1;
         self.last = Some(char);
@@ -156,21 +203,32 @@ fn skip_while(chars: &mut Peekable<Chars<'_>>, skipped: impl Fn(char) -> bool) {
     }
 }
 
-/// Turns the direction, breaks lines, or has no width of its own.
+/// Moves the cursor, changes the terminal's state, turns the direction, or breaks lines.
+pub fn is_steering(char: char) -> bool {
+    char.is_control()
+        || matches!(
+            char,
+            // Directions.
+            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{206f}'
+            // Line and paragraph separators.
+            | '\u{2028}' | '\u{2029}'
+        )
+}
+
+/// Shows nothing, or steers.
 pub(crate) fn is_invisible(char: char) -> bool {
-    matches!(
-        char,
-        // Directions.
-        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{206f}'
-        // Line and paragraph separators.
-        | '\u{2028}' | '\u{2029}'
-        // No width.
-        | '\u{ad}' | '\u{34f}' | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200d}'
-        | '\u{2060}'..='\u{2065}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
-        | '\u{e0000}'..='\u{e0fff}'
-        // Letters that show nothing.
-        | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{3164}' | '\u{ffa0}'
-    )
+    is_steering(char)
+        || matches!(
+            char,
+            // No width.
+            '\u{ad}' | '\u{34f}' | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200d}'
+            | '\u{2060}'..='\u{2065}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e0fff}'
+            // Directions of notes, of shorthand and of hieroglyphs.
+            | '\u{13430}'..='\u{1345f}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+            // Letters that show nothing.
+            | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{3164}' | '\u{ffa0}'
+        )
 }
 
 fn is_emoji(char: char) -> bool {

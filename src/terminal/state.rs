@@ -11,11 +11,12 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use antiphon_client::StopReason;
 use antiphon_core::clock;
-use antiphon_protocol::Message;
 use antiphon_protocol::client::{ConversationSummary, Read, Target};
+use antiphon_protocol::{Message, RoomName, UserName};
 
 use super::command::{Delayed, Listing};
 use super::feed::Crowd;
+use super::outage::Outage;
 use super::render::{self, Day, Painter};
 use super::sanitize;
 
@@ -45,6 +46,8 @@ pub struct State {
     pub connected: bool,
     /// The server of the connection.
     pub server: String,
+    /// What was said of the connection.
+    pub outage: Outage,
     /// Why the client stopped for good.
     pub stopped: Option<StopReason>,
     /// Users of whom it was said that they are away.
@@ -143,16 +146,26 @@ impl State {
     pub fn logged_in(&mut self, me: &str, conversations: &[ConversationSummary]) {
         me.clone_into(&mut self.me);
         self.connected = true;
+        self.outage.begins(&self.server, conversations);
         self.rooms.clear();
         self.unread.clear();
         self.news_told.clear();
         self.presence_told.clear();
         let current = self.current_conversation();
         for summary in conversations {
+            // A name that cannot be one is not offered, shown or typed for anybody.
             if let Some(room) = summary.name.strip_prefix("room:") {
+                if RoomName::parse(room).is_err() {
+                    continue;
+                }
                 self.rooms.insert(room.to_owned());
             } else if let Some(user) = summary.name.strip_prefix("user:") {
+                if UserName::parse(user).is_err() {
+                    continue;
+                }
                 self.names.saw_user(user);
+            } else {
+                continue;
             }
             if summary.unread > 0 && current.as_deref() != Some(&*summary.name) {
                 self.unread.insert(summary.name.clone(), summary.unread);
@@ -253,8 +266,7 @@ impl State {
                 target: Target::User(from),
                 name: None,
             });
-        } else if mentioned && let Ok(room) = antiphon_protocol::RoomName::parse(&message.room_name)
-        {
+        } else if mentioned && let Ok(room) = RoomName::parse(&message.room_name) {
             self.reply_to = Some(ReplyTo {
                 target: Target::Room(room),
                 name: Some(from.to_string()),

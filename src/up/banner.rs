@@ -14,6 +14,8 @@ struct Ready {
     event: &'static str,
     gateway: String,
     servers: Vec<ReadyServer>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    admin: Option<String>,
     data_dir: String,
 }
 
@@ -37,6 +39,7 @@ pub fn ready_line(up: &Up) -> String {
         event: "ready",
         gateway: up.gateway_url(),
         servers: up.state().into_iter().map(server).collect(),
+        admin: up.admin_addr().map(|addr| format!("http://{addr}")),
         data_dir: up.data_dir().to_string_lossy().into_owned(),
     };
     serde_json::to_string(&ready).expect("strings and booleans serialize")
@@ -66,6 +69,9 @@ pub fn welcome(up: &Up, open_login: bool) -> String {
             server.client,
             dim(role.into())
         ));
+    }
+    if let Some(addr) = up.admin_addr() {
+        lines.push(format!("  admin     http://{addr}/metrics"));
     }
     lines.push(format!("  data      {}", up.data_dir().display()));
     lines.push(String::new());

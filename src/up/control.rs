@@ -19,8 +19,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
 use tracing::warn;
 
+use crate::status::ClusterStatus;
+
 const CONTROL_FILE: &str = "control.json";
 const LINE_BYTES_MAX: u64 = 4 * 1024;
+/// A status grows with the number of servers.
+const ANSWER_BYTES_MAX: u64 = 64 * 1024;
 const ASK_TIMEOUT: Duration = Duration::from_secs(5);
 /// Stopping a server takes its grace; the answer comes after it.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
@@ -45,13 +49,21 @@ pub enum ControlError {
     Refused(String),
 }
 
-/// What another process asks for: to stop one server.
+/// What another process asks for.
 #[derive(Debug)]
-pub(super) struct ControlRequest {
-    /// Which.
-    pub(super) server: String,
-    /// Told how it went.
-    pub(super) answer: oneshot::Sender<Result<(), String>>,
+pub(super) enum ControlRequest {
+    /// To stop one server.
+    StopServer {
+        /// Which.
+        name: String,
+        /// Told how it went.
+        answer_tx: oneshot::Sender<Result<(), String>>,
+    },
+    /// What the cluster is at.
+    Status {
+        /// Told it.
+        answer_tx: oneshot::Sender<ClusterStatus>,
+    },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -61,16 +73,34 @@ struct Door {
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
 struct Ask {
     token: String,
-    stop_server: String,
+    #[serde(flatten)]
+    what: What,
 }
 
 #[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum What {
+    StopServer(String),
+    Status {},
+}
+
+#[derive(Default, Serialize, Deserialize)]
 struct Answer {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     error: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    status: Option<ClusterStatus>,
+}
+
+impl Answer {
+    fn error(words: impl Into<String>) -> Self {
+        Self {
+            error: Some(words.into()),
+            status: None,
+        }
+    }
 }
 
 /// The door of a running process; its file goes with it.
@@ -141,31 +171,69 @@ async fn answer(
         .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
     let ask: Ask = serde_json::from_str(&line)?;
     let same = bool::from(ask.token.as_bytes().ct_eq(token.as_bytes()));
-    let error = if same {
-        let (answer_tx, answer_rx) = oneshot::channel();
-        let request = ControlRequest {
-            server: ask.stop_server,
-            answer: answer_tx,
-        };
-        match requests.send(request).await {
-            Ok(()) => answer_rx
-                .await
-                .unwrap_or_else(|_| Err("the process is stopping".into()))
-                .err(),
-            Err(_) => Some("the process is stopping".into()),
-        }
+    let answer = if same {
+        carry_out(ask.what, requests).await
     } else {
-        Some("wrong token".into())
+        Answer::error("wrong token")
     };
-    let mut reply = serde_json::to_vec(&Answer { error })?;
+    let mut reply = serde_json::to_vec(&answer)?;
     reply.push(b'\n');
     writer.write_all(&reply).await?;
     Ok(())
 }
 
+async fn carry_out(what: What, requests: &mpsc::Sender<ControlRequest>) -> Answer {
+    let stopping = || Answer::error("the process is stopping");
+    match what {
+        What::StopServer(name) => {
+            let (answer_tx, answer_rx) = oneshot::channel();
+            let request = ControlRequest::StopServer { name, answer_tx };
+            if requests.send(request).await.is_err() {
+                return stopping();
+            }
+            match answer_rx.await {
+                Ok(Ok(())) => Answer::default(),
+                Ok(Err(why)) => Answer::error(why),
+                Err(_) => stopping(),
+            }
+        }
+        What::Status {} => {
+            let (answer_tx, answer_rx) = oneshot::channel();
+            if requests
+                .send(ControlRequest::Status { answer_tx })
+                .await
+                .is_err()
+            {
+                return stopping();
+            }
+            answer_rx.await.map_or_else(
+                |_| stopping(),
+                |status| Answer {
+                    error: None,
+                    status: Some(status),
+                },
+            )
+        }
+    }
+}
+
 /// Asks the `antiphon up` on this data directory to stop one of its servers, and waits until
 /// it has.
 pub async fn stop_server(data_dir: &Path, server: &str) -> Result<(), ControlError> {
+    ask(data_dir, What::StopServer(server.to_owned()))
+        .await
+        .map(|_| ())
+}
+
+/// Asks the `antiphon up` on this data directory what its cluster is at.
+pub async fn status(data_dir: &Path) -> Result<ClusterStatus, ControlError> {
+    let answer = ask(data_dir, What::Status {}).await?;
+    answer
+        .status
+        .ok_or_else(|| ControlError::Refused("the answer holds no status".into()))
+}
+
+async fn ask(data_dir: &Path, what: What) -> Result<Answer, ControlError> {
     let not_running = || ControlError::NotRunning {
         dir: data_dir.to_path_buf(),
     };
@@ -178,19 +246,18 @@ pub async fn stop_server(data_dir: &Path, server: &str) -> Result<(), ControlErr
     let mut stream = TcpStream::connect(door.addr)
         .await
         .map_err(|_| not_running())?;
-    let mut ask = serde_json::to_vec(&Ask {
-        token: door.token,
-        stop_server: server.to_owned(),
-    })?;
-    ask.push(b'\n');
-    stream.write_all(&ask).await?;
+    let token = door.token;
+    let mut line = serde_json::to_vec(&Ask { token, what })?;
+    line.push(b'\n');
+    stream.write_all(&line).await?;
     let mut line = String::new();
-    let mut reader = BufReader::new(stream.take(LINE_BYTES_MAX));
+    let mut reader = BufReader::new(stream.take(ANSWER_BYTES_MAX));
     let read = clock::timeout(ANSWER_TIMEOUT, reader.read_line(&mut line));
     read.await
         .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
     let answer: Answer = serde_json::from_str(&line)?;
-    answer
-        .error
-        .map_or(Ok(()), |error| Err(ControlError::Refused(error)))
+    match answer.error {
+        Some(error) => Err(ControlError::Refused(error)),
+        None => Ok(answer),
+    }
 }

@@ -13,11 +13,15 @@ use super::{DEADLINE, wait_until};
 /// So tall that nothing scrolls away.
 const ROWS: u16 = 200;
 const COLUMNS: u16 = 100;
+const READ_BYTES: usize = 4096;
+/// How a prompt ends.
+const PROMPT: char = '›';
 
-/// How a terminal is.
+/// How a terminal is made.
 #[derive(Debug, Clone)]
 pub(crate) struct Look {
     pub(crate) columns: u16,
+    pub(crate) rows: u16,
     pub(crate) color: bool,
     /// More of the environment.
     pub(crate) env: Vec<(&'static str, String)>,
@@ -27,23 +31,22 @@ impl Default for Look {
     fn default() -> Self {
         Self {
             columns: COLUMNS,
+            rows: ROWS,
             color: false,
             env: Vec::new(),
         }
     }
 }
-const READ_BYTES: usize = 4096;
-/// How a prompt ends.
-const PROMPT: char = '›';
 
 /// One terminal; its process is killed when it is dropped.
 pub(crate) struct Terminal {
     name: String,
-    columns: u16,
+    /// Everything that the process wrote, as it was written.
+    bytes: Arc<Mutex<Vec<u8>>>,
     screen: Arc<Mutex<vt100::Parser>>,
     keyboard: Box<dyn Write + Send>,
     child: Box<dyn Child + Send + Sync>,
-    _pty: Box<dyn MasterPty + Send>,
+    pty: Box<dyn MasterPty + Send>,
 }
 
 impl fmt::Debug for Terminal {
@@ -62,10 +65,10 @@ impl Terminal {
         Self::start_with(name, arguments, &Look::default())
     }
 
-    /// The same on a terminal of another kind.
+    /// Starts it on a terminal that looks so.
     pub(crate) fn start_with(name: &str, arguments: &[&str], look: &Look) -> Self {
         let pty_size = PtySize {
-            rows: ROWS,
+            rows: look.rows,
             cols: look.columns,
             pixel_width: 0,
             pixel_height: 0,
@@ -76,6 +79,8 @@ impl Terminal {
         command.args(arguments);
         command.env("TERM", "xterm-256color");
         command.env("TZ", "UTC");
+        // What the terminal of whoever runs the tests can do is not what this one can.
+        command.env_remove("TERM_PROGRAM");
         if look.color {
             command.env_remove("NO_COLOR");
         } else {
@@ -86,34 +91,63 @@ impl Terminal {
         }
         let child = pty.slave.spawn_command(command).unwrap();
         drop(pty.slave);
-        let parser = vt100::Parser::new(size(ROWS), size(look.columns), 0);
-        let screen = Arc::new(Mutex::new(parser));
+        let screen = Arc::new(Mutex::new(vt100::Parser::new(
+            size(look.rows),
+            size(look.columns),
+            0,
+        )));
+        let bytes = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&bytes);
         let mut output = pty.master.try_clone_reader().unwrap();
         let seen = Arc::clone(&screen);
         std::thread::spawn(move || {
-            let mut bytes = [0; READ_BYTES];
+            let mut buffer = [0; READ_BYTES];
             // The end of the process is an error or an end of file, by the system.
-            while let Ok(length) = output.read(&mut bytes) {
+            while let Ok(length) = output.read(&mut buffer) {
                 if length == 0 {
                     return;
                 }
-                seen.lock().unwrap().process(&bytes[..length]);
+                kept.lock().unwrap().extend_from_slice(&buffer[..length]);
+                seen.lock().unwrap().process(&buffer[..length]);
             }
         });
         Self {
             name: name.to_owned(),
-            columns: look.columns,
+            bytes,
             screen,
             keyboard: pty.master.take_writer().unwrap(),
             child,
-            _pty: pty.master,
+            pty: pty.master,
         }
+    }
+
+    /// Everything that the process wrote so far.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        self.bytes.lock().unwrap().clone()
+    }
+
+    /// Makes the terminal larger or smaller; the process gets its signal.
+    pub(crate) fn resize(&mut self, rows: u16, columns: u16) {
+        let mut screen = self.screen.lock().unwrap();
+        screen.screen_mut().set_size(size(rows), size(columns));
+        let pty_size = PtySize {
+            rows,
+            cols: columns,
+            pixel_width: 0,
+            pixel_height: 0,
+        };
+        self.pty.resize(pty_size).unwrap();
+    }
+
+    fn columns(&self) -> u16 {
+        self.screen.lock().unwrap().screen().size().1.get()
     }
 
     /// Every line on the screen, without empty ones at the end.
     pub(crate) fn lines(&self) -> Vec<String> {
+        let columns = self.columns();
         let screen = self.screen.lock().unwrap();
-        let rows = screen.screen().rows(0, self.columns);
+        let rows = screen.screen().rows(0, columns);
         let mut lines: Vec<String> = rows.map(|row| row.trim_end().to_owned()).collect();
         while lines.last().is_some_and(String::is_empty) {
             lines.pop();
@@ -124,7 +158,8 @@ impl Terminal {
     /// Every line, with marks where the looks of the text change.
     pub(crate) fn painted_lines(&self) -> Vec<String> {
         let screen = self.screen.lock().unwrap();
-        let rows = (0..ROWS).map(|row| painted_row(screen.screen(), row, self.columns));
+        let (rows, columns) = screen.screen().size();
+        let rows = (0..rows.get()).map(|row| painted_row(screen.screen(), row, columns.get()));
         let mut lines: Vec<String> = rows.collect();
         while lines.last().is_some_and(String::is_empty) {
             lines.pop();
@@ -134,13 +169,14 @@ impl Terminal {
 
     /// The line with the cursor.
     pub(crate) fn line(&self) -> String {
+        let columns = self.columns();
         let screen = self.screen.lock().unwrap();
         let row = usize::from(screen.screen().cursor_position().0);
-        let line = screen.screen().rows(0, self.columns).nth(row);
+        let line = screen.screen().rows(0, columns).nth(row);
         line.unwrap_or_default().trim_end().to_owned()
     }
 
-    async fn wait(&self, what: &str, wanted: impl Fn(&Self) -> bool) {
+    pub(crate) async fn wait(&self, what: &str, wanted: impl Fn(&Self) -> bool) {
         let what = format!("{what} on the terminal of {}", self.name);
         wait_until(&what, DEADLINE, || async {
             if wanted(self) {
@@ -204,12 +240,12 @@ impl Terminal {
     /// The exit code of a process that ends in time.
     pub(crate) async fn exit_code(&mut self) -> u32 {
         let what = format!("the end of the client of {}", self.name);
-        let child = Mutex::new(&mut self.child);
+        let (child, screen) = (Mutex::new(&mut self.child), &self.screen);
         wait_until(&what, DEADLINE, || async {
             let status = child.lock().unwrap().try_wait().unwrap();
             status
                 .map(|status| status.exit_code())
-                .ok_or_else(|| "it runs".to_owned())
+                .ok_or_else(|| format!("it runs:\n{}", screen.lock().unwrap().screen().contents()))
         })
         .await
     }

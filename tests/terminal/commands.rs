@@ -6,6 +6,7 @@ use antiphon::terminal::command::TOPICS;
 use serde_json::json;
 use tempfile::TempDir;
 
+use crate::harness::pty_bytes::assert_ours;
 use crate::harness::terminal::{Look, Terminal};
 use crate::harness::{Client, Cluster, DEADLINE, FAST, Options, PASSWORD, screens, wait_until};
 
@@ -50,6 +51,7 @@ impl Stage {
             columns,
             color,
             env,
+            ..Look::default()
         };
         let alice = logged_in(&cluster, &look).await;
         let played = Vec::new();
@@ -227,6 +229,20 @@ async fn talk(stage: &mut Stage) {
     stage.play(":delay never 4000", "/delay cancel 3").await;
     stage.play("/delay", "   3  in").await;
     stage.play("/delay cancel 3", "taken back").await;
+    let nowhere = "/chat room:nowhere let me in";
+    stage.play(nowhere, "! not stored: #nowhere").await;
+    stage.play("/pending", "  #nowhere \"let me in\": ").await;
+    stage.play("/retry", "1 message on the way again").await;
+    let twice = |terminal: &Terminal| {
+        let lines = terminal.lines();
+        let refused = |line: &&String| line.starts_with("! not stored: #nowhere");
+        lines.iter().filter(refused).count() == 2
+    };
+    stage.alice.wait("it refused once more", twice).await;
+    stage.play("/drop", "1 message given up").await;
+    stage
+        .play("/pending", "everything you said is stored")
+        .await;
     stage.end("talk").await;
 }
 
@@ -333,9 +349,9 @@ async fn this_terminal(stage: &mut Stage) {
     stage.alice.press(UP);
     stage.alice.line_ends_with(":emoji 9").await;
     stage.alice.press("\u{15}");
+    stage.play("/reconnect", "back on s1 (as you asked)").await;
     stage.play("/bell", "the bell rings").await;
     stage.play("/bell off", "the bell is off").await;
-    stage.play("/reconnect", "connected again").await;
     stage.end("this-terminal").await;
     stage.play_quit().await;
 }
@@ -378,6 +394,7 @@ async fn play_all(columns: u16, color: bool) {
         left.is_empty(),
         "/help tells of what nobody played: {left:?}"
     );
+    assert_ours("alice", &stage.alice.bytes());
 }
 
 #[tokio::test(flavor = "multi_thread")]

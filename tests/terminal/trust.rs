@@ -1,1 +1,78 @@
-//! Faults of the network and of other people: what the terminal makes of them.
+//! Faults of the network and of other people: what the terminal makes of them. Whatever
+//! happens here, no byte reaches a terminal that the client did not write by itself.
+
+mod faults;
+mod hostile;
+mod own;
+mod typing;
+
+use std::time::Duration;
+
+use crate::harness::link::Link;
+use crate::harness::pty_bytes::assert_ours;
+use crate::harness::terminal::{Look, Terminal};
+use crate::harness::{Client, Cluster, PASSWORD, wait_until};
+
+/// Longer than the longest wait between two attempts to connect.
+const BACK_OFF_DEADLINE: Duration = Duration::from_secs(75);
+
+/// A terminal in the room `garden`, on a line to the cluster's first server that can be cut.
+async fn on_a_line(cluster: &Cluster, name: &str, look: &Look) -> (Link, Terminal, Client) {
+    let server = &cluster.servers()[0];
+    let link = Link::to(&server.name, &server.client).await;
+    let gardener = gardener(cluster, name).await;
+    let terminal = in_garden(link.gateway(), name, look).await;
+    (link, terminal, gardener)
+}
+
+/// Somebody on another server who made the room; and an account for `name`.
+async fn gardener(cluster: &Cluster, name: &str) -> Client {
+    drop(Client::join(cluster.server(0), name).await);
+    let mut gardener = Client::join(cluster.server(1), "gardener").await;
+    gardener
+        .ok("createRoom", serde_json::json!({"roomName": "garden"}))
+        .await;
+    gardener
+}
+
+async fn in_garden(gateway: &str, name: &str, look: &Look) -> Terminal {
+    let arguments = ["--gateway", gateway, "--user", name];
+    let mut terminal = Terminal::start_with(name, &arguments, look);
+    terminal.sees("Password:").await;
+    terminal.press(&format!("{PASSWORD}\r"));
+    terminal.is_ready().await;
+    terminal.enter("/join garden").await;
+    terminal.sees("you are in").await;
+    terminal.is_ready().await;
+    terminal
+}
+
+/// The texts of the room that `name` said, in the order of the log.
+async fn said_by(name: &str, reader: &mut Client) -> Vec<String> {
+    let (messages, _) = reader.history("room:garden").await;
+    let own = messages.iter().filter(|message| message["from"] == name);
+    own.map(|message| message["message"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+/// How many rows of the screen hold these words.
+fn count(terminal: &Terminal, words: &str) -> usize {
+    let lines = terminal.lines();
+    lines.iter().filter(|line| line.contains(words)).count()
+}
+
+/// As [`Terminal::sees`], with patience for a client that waits between its attempts.
+async fn sees_in_the_end(terminal: &Terminal, words: &str) {
+    wait_until(words, BACK_OFF_DEADLINE, || async {
+        if count(terminal, words) > 0 {
+            Ok(())
+        } else {
+            Err(format!("\n{}", terminal.lines().join("\n")))
+        }
+    })
+    .await;
+}
+
+fn bytes_are_ours(terminal: &Terminal) {
+    assert_ours(&format!("{terminal:?}"), &terminal.bytes());
+}

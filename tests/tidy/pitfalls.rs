@@ -15,10 +15,7 @@ const EXCEPTIONS: &[(u32, &str)] = &[
         67,
         "a number for the documentation; the test of row 13 bounds it",
     ),
-    (68, "needs ZooKeeper: comes with its coordinator"),
-    (82, "needs ZooKeeper: comes with its coordinator"),
     (85, "there is no list for each user that could grow"),
-    (88, "needs Redis: comes with its backend"),
     (
         118,
         "about the tests themselves: temporary folders and free ports everywhere",

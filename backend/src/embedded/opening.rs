@@ -13,7 +13,7 @@ use super::write_ahead_log;
 
 /// The database's file in the data directory.
 pub(super) const DATABASE_FILE: &str = "antiphon.db";
-const LOCK_FILE: &str = "LOCK";
+pub(super) const LOCK_FILE: &str = "LOCK";
 
 /// Why a data directory can't be opened. Each says what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +49,12 @@ pub enum OpenError {
         found: String,
         /// What this program writes.
         expected: i64,
+    },
+    /// The file is not a store's, so it is left alone.
+    #[error("{} is not an antiphon store; it is left as it is", file.display())]
+    Foreign {
+        /// Which.
+        file: PathBuf,
     },
     /// A table or index isn't as it should be.
     #[error("{} lacks what keeps its promises: {difference}; restore a backup", file.display())]
@@ -112,7 +118,7 @@ pub(super) fn open(dir: &Path) -> Result<Opened, OpenError> {
     })
 }
 
-fn lock(dir: &Path) -> Result<File, OpenError> {
+pub(super) fn lock(dir: &Path) -> Result<File, OpenError> {
     let unusable = |source| OpenError::Directory {
         dir: dir.to_owned(),
         source,
@@ -156,12 +162,12 @@ fn connect(file: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-fn pragma(connection: &Connection, name: &str) -> rusqlite::Result<i64> {
+pub(super) fn pragma(connection: &Connection, name: &str) -> rusqlite::Result<i64> {
     connection.pragma_query_value(None, name, |row| row.get(0))
 }
 
 /// Whether nothing was ever written to the file (by us: half a creation is rolled back).
-fn is_fresh(connection: &Connection) -> rusqlite::Result<bool> {
+pub(super) fn is_fresh(connection: &Connection) -> rusqlite::Result<bool> {
     let objects = "SELECT count(*) FROM sqlite_schema";
     let objects: i64 = connection.query_row(objects, [], |row| row.get(0))?;
     Ok(objects == 0 && pragma(connection, "application_id")? == 0)
@@ -191,7 +197,7 @@ fn make(connection: &mut Connection) -> rusqlite::Result<()> {
     transaction.commit()
 }
 
-fn check(connection: &Connection, file: &Path) -> Result<(), OpenError> {
+pub(super) fn check(connection: &Connection, file: &Path) -> Result<(), OpenError> {
     let told = |error| told(file, error);
     let application = pragma(connection, "application_id").map_err(told)?;
     let version = pragma(connection, "user_version").map_err(told)?;
@@ -226,7 +232,7 @@ fn check(connection: &Connection, file: &Path) -> Result<(), OpenError> {
     })
 }
 
-fn meta(connection: &Connection, key: &str) -> rusqlite::Result<String> {
+pub(super) fn meta(connection: &Connection, key: &str) -> rusqlite::Result<String> {
     connection.query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| {
         row.get(0)
     })

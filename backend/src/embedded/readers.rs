@@ -7,13 +7,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use antiphon_core::clock;
 use antiphon_core::contract::{BackendError, BackendErrorKind, BackendResult};
 use antiphon_core::task;
-use rusqlite::{Connection, InterruptHandle, OpenFlags};
+use rusqlite::{Connection, InterruptHandle};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::failure::{Failure, is_io};
 use super::health::Health;
 use super::limits::{CALL_DEADLINE, CHECK_DEADLINE, READERS};
-use super::schema;
+use super::{looking, schema};
 
 /// The pool.
 pub(super) struct Readers {
@@ -24,10 +24,10 @@ pub(super) struct Readers {
 
 impl Readers {
     /// Opens the connections.
-    pub(super) fn open(file: &Path, health: Arc<Health>) -> rusqlite::Result<Self> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    /// `is_still` says that nobody will write meanwhile.
+    pub(super) fn open(file: &Path, is_still: bool, health: Arc<Health>) -> rusqlite::Result<Self> {
         let open = |_| {
-            let connection = Connection::open_with_flags(file, flags)?;
+            let connection = looking::connect(file, is_still)?;
             schema::set_up_reader(&connection)?;
             Ok(connection)
         };

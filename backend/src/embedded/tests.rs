@@ -10,7 +10,7 @@ use antiphon_core::contract::{AppendOutcome, MessageArchive, Record, RecordKind,
 use antiphon_protocol::{ClientId, ConversationId, MessageId, RoomName, UserName};
 use tempfile::TempDir;
 
-use super::EmbeddedStore;
+use super::{EmbeddedStore, OpenError};
 
 async fn open(dir: &Path) -> EmbeddedStore {
     EmbeddedStore::open(dir).await.expect("the directory opens")
@@ -59,4 +59,52 @@ fn everything() -> SeqRange {
         from: 1,
         to: u64::MAX,
     }
+}
+
+/// A store that is only read writes nothing, and refuses to.
+#[tokio::test]
+async fn a_store_can_be_looked_at_without_a_trace() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path();
+    assert!(EmbeddedStore::open_to_read(dir).await.unwrap().is_none());
+    assert_eq!(std::fs::read_dir(dir).unwrap().count(), 0);
+    let store = EmbeddedStore::open(dir).await.unwrap();
+    let user = antiphon_core::contract::UserRecord {
+        name: antiphon_protocol::UserName::parse("ann").unwrap(),
+        password_hash: None,
+        created_at_ms: 5,
+    };
+    store.users().create(user.clone()).await.unwrap();
+    let busy = EmbeddedStore::open_to_read(dir).await;
+    assert!(matches!(busy, Err(OpenError::Locked { .. })), "{busy:?}");
+    assert!(matches!(
+        EmbeddedStore::wipe(dir).await,
+        Err(OpenError::Locked { .. })
+    ));
+    store.close().await;
+    drop(store);
+
+    let bytes = || std::fs::read(EmbeddedStore::database_file(dir)).unwrap();
+    let (before, files) = (bytes(), std::fs::read_dir(dir).unwrap().count());
+    let looked = EmbeddedStore::open_to_read(dir).await.unwrap().unwrap();
+    assert_eq!(
+        looked.users().get(&user.name).await.unwrap(),
+        Some(user.clone())
+    );
+    assert!(looked.users().set_password(&user.name, "x").await.is_err());
+    assert!(
+        EmbeddedStore::open(dir).await.is_err(),
+        "it is held meanwhile"
+    );
+    looked.close().await;
+    drop(looked);
+    assert!(bytes() == before);
+    assert_eq!(std::fs::read_dir(dir).unwrap().count(), files);
+
+    let removed = EmbeddedStore::wipe(dir).await.unwrap();
+    assert_eq!(removed, [EmbeddedStore::database_file(dir)]);
+    assert!(EmbeddedStore::wipe(dir).await.unwrap().is_empty());
+    let store = EmbeddedStore::open(dir).await.unwrap();
+    assert_eq!(store.users().count().await.unwrap(), 0);
+    store.close().await;
 }

@@ -1,39 +1,52 @@
 //! The task of a client: connect, serve, wait, again.
 
+mod online;
+
+use std::collections::VecDeque;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use antiphon_core::backoff::Backoff;
 use antiphon_core::clock::{self, Instant};
+use antiphon_core::random;
 use antiphon_core::shutdown::Shutdown;
-use antiphon_protocol::client::{Ack, Chat, Cursor, HelloReply, LoginReply, Sync, SyncReply};
-use antiphon_protocol::limits::SYNC_CURSORS_MAX;
-use antiphon_protocol::message::{Notice, RoomEvent, RoomEventKind, ServerEvent};
-use antiphon_protocol::{ClientId, ErrorBody, UserName};
-use futures_util::StreamExt;
-use futures_util::future::BoxFuture;
-use futures_util::stream::FuturesUnordered;
+use antiphon_protocol::UserName;
+use antiphon_protocol::client::{Ack, HelloReply, LoginReply, Secret};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tracing::debug;
 
-use super::cursor::{Cursors, Output};
+use super::cursor::Cursors;
 use super::identity::Identity;
-use super::outbox::{Attempt, Outbox, Outcome};
-use super::retry::{NextStep, Wait, after_failure};
-use super::{Builder, DisconnectReason, Event, Order, RECONNECT_ASKED, SendError, StopReason};
-use crate::connection::{Closed, Connection, RequestError, ServerEvents};
+use super::outbox::{Outbox, Outcome};
+use super::retry::{happened, stop_reason};
+use super::wake::{WallClock, after_sleep};
+use super::{
+    Builder, ConnectionState, DisconnectReason, Event, Order, RECONNECT_ASKED, SendError,
+    StopReason,
+};
+use crate::connection::{Connection, ServerEvents};
 use crate::gateway::{self, GatewayUrl};
-use crate::limits::{BACKOFF_BASE, BACKOFF_MAX, HINT_MAX, SYNC_LIMIT, SYNC_RETRY};
+use crate::limits::STABLE_AFTER;
+use crate::reconnect::{Situation, Step, next_step};
 
-/// A connection that lived so long proves that the back-off may start over.
-const STABLE_AFTER: Duration = Duration::from_secs(10);
 /// How long a stopping client waits for room for its last event, and for its socket.
 const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
 /// Nothing to wake for.
 const FAR: Duration = Duration::from_secs(3_600);
+/// Different draws of a random number from 0 to 1.
+const DRAWS: u64 = 1 << 53;
 
 type SendReply = oneshot::Sender<Result<Ack, SendError>>;
+
+/// What the handles of a client look at.
+pub(super) struct Shown {
+    /// Where the client stands.
+    pub(super) state_tx: watch::Sender<ConnectionState>,
+    /// The connection whose user is logged in.
+    pub(super) current_tx: watch::Sender<Option<Connection>>,
+    /// The newest resume token.
+    pub(super) token_tx: watch::Sender<Option<Secret>>,
+}
 
 /// A connection whose user is logged in.
 struct Up {
@@ -43,29 +56,23 @@ struct Up {
     login: LoginReply,
 }
 
-/// The end of something that a connected client waited for.
-enum Done {
-    Sent(ClientId, Attempt),
-    Synced(Vec<Cursor>, Result<SyncReply, RequestError>),
-}
-
-type Work = FuturesUnordered<BoxFuture<'static, Done>>;
-
 pub(super) struct Actor {
     gateway: GatewayUrl,
     identity: Identity,
+    name: String,
     send_deadline: Duration,
+    wall_clock: WallClock,
     order_rx: mpsc::Receiver<Order>,
     event_tx: mpsc::Sender<Event>,
-    current_tx: watch::Sender<Option<Connection>>,
+    /// Events that found no room: until it has some, nothing more is taken in.
+    held: VecDeque<Event>,
+    shown: Shown,
     scope: Shutdown,
     username: Option<UserName>,
     cursors: Cursors,
     outbox: Outbox<SendReply>,
-    backoff: Backoff,
-    sync_backoff: Backoff,
-    sync_not_before: Instant,
-    syncing: bool,
+    failed_attempts: u32,
+    syncing: online::Syncing,
     /// When a draining server wants this client gone.
     leave_at: Option<(Instant, String)>,
     /// The owner does not want to wait for the next attempt.
@@ -77,24 +84,26 @@ impl Actor {
         builder: Builder,
         order_rx: mpsc::Receiver<Order>,
         event_tx: mpsc::Sender<Event>,
-        current_tx: watch::Sender<Option<Connection>>,
+        shown: Shown,
         scope: Shutdown,
     ) -> Self {
+        let now = clock::now();
         Self {
             gateway: builder.gateway,
-            identity: Identity::new(builder.credentials),
+            identity: builder.identity,
+            name: builder.name,
             send_deadline: builder.send_deadline,
+            wall_clock: builder.wall_clock,
             order_rx,
             event_tx,
-            current_tx,
+            held: VecDeque::new(),
+            shown,
             scope,
             username: None,
             cursors: Cursors::default(),
-            outbox: Outbox::new(),
-            backoff: Backoff::new(BACKOFF_BASE, BACKOFF_MAX),
-            sync_backoff: Backoff::new(SYNC_RETRY, BACKOFF_MAX),
-            sync_not_before: clock::now(),
-            syncing: false,
+            outbox: Outbox::new(builder.queue_max, now),
+            failed_attempts: 0,
+            syncing: online::Syncing::new(now),
             leave_at: None,
             hurry: Arc::default(),
         }
@@ -109,74 +118,87 @@ impl Actor {
             self.take_order(order);
         }
         answer(self.outbox.stop());
-        let last = self.event_tx.send(Event::Stopped { reason });
+        self.show(ConnectionState::Stopped {
+            reason: reason.clone(),
+        });
+        self.held.push_back(Event::Stopped { reason });
+        let farewell = async {
+            for event in self.held {
+                // An owner that dropped its events does not want them.
+                let _sent = self.event_tx.send(event).await;
+            }
+        };
         // An owner that reads no events learns it from their end.
-        let _sent = clock::timeout(FAREWELL_TIMEOUT, last).await;
+        let _sent = clock::timeout(FAREWELL_TIMEOUT, farewell).await;
     }
 
     async fn keep_connected(&mut self) -> StopReason {
         loop {
-            let means = self.identity.means();
-            let attempt = connect(
-                self.gateway.clone(),
-                self.identity.clone(),
-                self.scope.clone(),
-            );
+            let token = self.identity.token.is_some();
+            self.show(ConnectionState::Connecting);
+            let attempt = self.connect();
             let reason = match self.offline(attempt).await {
                 None => return StopReason::Asked,
                 Some(Ok(up)) => self.serve(up).await,
                 Some(Err(reason)) => reason,
             };
-            let left = self
-                .leave_at
-                .take()
-                .map(|(at, _)| at.saturating_duration_since(clock::now()));
-            let delay = match after_failure(&reason, means, left) {
-                NextStep::Stop(stop) => return stop,
-                NextStep::Retry { wait, forget_token } => {
+            let left = self.leave_at.take().map(|(at, _)| at);
+            let situation = Situation {
+                token,
+                fallback: self.identity.fallback.is_some(),
+                failed_attempts: self.failed_attempts,
+                hint: left.map(|at| at.saturating_duration_since(clock::now())),
+                draw: random::below(DRAWS) as f64 / DRAWS as f64,
+            };
+            let wait = match next_step(happened(&reason), situation) {
+                Step::Stop(kind) => return stop_reason(kind, &reason),
+                Step::Reconnect { wait, forget_token } => {
                     if forget_token {
                         self.identity.token = None;
+                        self.shown.token_tx.send_replace(None);
                     }
-                    match wait {
-                        Wait::Now => Duration::ZERO,
-                        Wait::Hint(delay) => delay,
-                        Wait::Backoff => self.backoff.next_delay(),
-                    }
+                    wait
                 }
             };
-            debug!(%reason, ?delay, "not connected, trying again");
-            self.emit(Event::Disconnected {
-                reason,
-                retry_in: delay,
-            })
-            .await;
-            let hurry = Arc::clone(&self.hurry);
-            let wait = async {
-                tokio::select! {
-                    () = clock::sleep(delay) => {}
-                    () = hurry.notified() => {}
-                }
-            };
-            if self.offline(wait).await.is_none() {
+            self.failed_attempts = self.failed_attempts.saturating_add(1);
+            debug!(%reason, ?wait, "not connected, trying again");
+            self.show(ConnectionState::Waiting {
+                until: clock::now() + wait,
+                why: reason.to_string(),
+            });
+            let retry_in = wait;
+            self.emit(Event::Disconnected { reason, retry_in });
+            let rest = rest(wait, self.wall_clock, Arc::clone(&self.hurry));
+            if self.offline(rest).await.is_none() {
                 return StopReason::Asked;
             }
         }
     }
 
-    /// Runs `future` while orders are taken. `None` if the client is to stop.
+    fn show(&self, state: ConnectionState) {
+        self.shown.state_tx.send_replace(state);
+    }
+
+    /// Runs `future` while orders are taken and events handed on, to the end of both. `None` if
+    /// the client is to stop.
     async fn offline<F: Future>(&mut self, future: F) -> Option<F::Output> {
         tokio::pin!(future);
-        let scope = self.scope.clone();
+        let (scope, event_tx) = (self.scope.clone(), self.event_tx.clone());
+        let mut output = None;
         loop {
+            if output.is_some() && self.held.is_empty() {
+                return output;
+            }
             let wake = self
                 .outbox
                 .next_wake(false)
                 .unwrap_or_else(|| clock::now() + FAR);
             tokio::select! {
                 () = scope.stopping() => return None,
-                output = &mut future => return Some(output),
+                done = &mut future, if output.is_none() => output = Some(done),
+                permit = event_tx.reserve(), if !self.held.is_empty() => self.release(permit),
                 order = self.order_rx.recv() => match order? {
-                    Order::Reconnect => self.hurry.notify_one(),
+                    Order::Reconnect => self.hurry.notify_waiters(),
                     order @ (Order::Send { .. } | Order::Joined { .. } | Order::Left { .. }) => {
                         self.take_order(order);
                     }
@@ -216,14 +238,16 @@ impl Actor {
             login,
         } = up;
         let since = clock::now();
+        let server = hello.server_name;
         self.emit(Event::Connected {
-            server: hello.server_name,
-        })
-        .await;
-        self.logged_in(login).await;
-        self.current_tx.send_replace(Some(connection.clone()));
+            server: server.clone(),
+        });
+        self.logged_in(login);
+        self.outbox.connected(&hello.limits, clock::now());
+        self.shown.current_tx.send_replace(Some(connection.clone()));
+        self.show(ConnectionState::Online { server });
         let reason = self.serve_until(&connection, &mut events).await;
-        self.current_tx.send_replace(None);
+        self.shown.current_tx.send_replace(None);
         connection.close();
         if self.scope.is_stopping() {
             // So that the goodbye is out before the process may end.
@@ -231,185 +255,70 @@ impl Actor {
         }
         self.outbox.connection_lost(clock::now());
         if clock::now().saturating_duration_since(since) >= STABLE_AFTER {
-            self.backoff.reset();
+            self.failed_attempts = 0;
         }
         reason
     }
 
-    async fn logged_in(&mut self, login: LoginReply) {
-        self.identity.token = Some(login.resume_token);
+    fn logged_in(&mut self, login: LoginReply) {
+        let token = login.resume_token;
+        self.identity.token = Some(token.clone());
+        self.shown.token_tx.send_replace(Some(token.clone()));
         self.username = Some(login.username.clone());
         let log_replaced = self.cursors.login(&login.log_id, &login.conversations);
-        self.syncing = false;
-        self.sync_not_before = clock::now();
+        self.syncing.begin(clock::now());
         let (username, conversations) = (login.username, login.conversations);
+        // First: who keeps the token in a file has it there before anything else happens.
+        self.emit(Event::ResumeToken {
+            username: username.clone(),
+            token,
+        });
         self.emit(Event::LoggedIn {
             username,
             conversations,
             log_replaced,
-        })
-        .await;
+        });
     }
 
-    async fn serve_until(
-        &mut self,
-        connection: &Connection,
-        events: &mut ServerEvents,
-    ) -> DisconnectReason {
-        let scope = self.scope.clone();
-        let mut work = Work::new();
-        loop {
-            self.start_work(connection, &work);
-            let now = clock::now();
-            if let Some((_, reason)) = self.leave_at.as_ref().filter(|(at, _)| *at <= now) {
-                return DisconnectReason::Asked(reason.clone());
-            }
-            let wake = self.next_wake(now);
-            tokio::select! {
-                () = scope.stopping() => return DisconnectReason::Closed(Closed::Local),
-                event = events.recv() => match event {
-                    Some(event) => self.on_event(event).await,
-                    None => return DisconnectReason::Closed(connection.closed().await),
-                },
-                Some(done) = work.next(), if !work.is_empty() => self.on_done(done).await,
-                order = self.order_rx.recv() => {
-                    let Some(order) = order else {
-                        return DisconnectReason::Closed(Closed::Local);
-                    };
-                    self.events_before(&order, events).await;
-                    self.take_order(order);
-                }
-                () = clock::sleep_until(wake) => answer(self.outbox.expire(clock::now())),
-            }
+    /// Tells the owner, now or when there is room.
+    fn emit(&mut self, event: Event) {
+        if !self.held.is_empty() {
+            return self.held.push_back(event);
+        }
+        if let Err(mpsc::error::TrySendError::Full(event)) = self.event_tx.try_send(event) {
+            self.held.push_back(event);
         }
     }
 
-    /// What came before the reply to a join comes before the join.
-    async fn events_before(&mut self, order: &Order, events: &mut ServerEvents) {
-        if matches!(order, Order::Joined { .. }) {
-            while let Some(event) = events.try_recv() {
-                self.on_event(event).await;
-            }
-        }
-    }
-
-    fn next_wake(&self, now: Instant) -> Instant {
-        let sync = (self.sync_not_before > now).then_some(self.sync_not_before);
-        let leave = self.leave_at.as_ref().map(|(at, _)| *at);
-        let wakes = [self.outbox.next_wake(true), sync, leave];
-        wakes.into_iter().flatten().min().unwrap_or(now + FAR)
-    }
-
-    fn start_work(&mut self, connection: &Connection, work: &Work) {
-        let now = clock::now();
-        for chat in self.outbox.take_ready(now) {
-            work.push(Box::pin(send(connection.clone(), chat)));
-        }
-        if !self.syncing && self.sync_not_before <= now {
-            let cursors = self.cursors.take_wanted(SYNC_CURSORS_MAX);
-            if !cursors.is_empty() {
-                self.syncing = true;
-                work.push(Box::pin(sync(connection.clone(), cursors)));
-            }
-        }
-    }
-
-    async fn on_done(&mut self, done: Done) {
-        match done {
-            Done::Sent(client_id, attempt) => {
-                answer(self.outbox.finish(&client_id, attempt, clock::now()));
-            }
-            Done::Synced(cursors, reply) => {
-                self.syncing = false;
-                let mut progress = false;
-                match reply {
-                    Ok(reply) => {
-                        for page in reply.conversations {
-                            let (outputs, moved) = self.cursors.page(page);
-                            progress |= moved;
-                            self.hand_on(outputs).await;
-                        }
-                    }
-                    Err(error) => debug!(%error, "sync failed"),
-                }
-                self.cursors.sync_failed(&cursors);
-                if progress {
-                    self.sync_backoff.reset();
-                } else {
-                    self.sync_not_before = clock::now() + self.sync_backoff.next_delay();
+    /// There is room for an event; or the owner dropped its events and does not want them.
+    fn release(&mut self, permit: Result<mpsc::Permit<'_, Event>, mpsc::error::SendError<()>>) {
+        match permit {
+            Ok(permit) => {
+                if let Some(event) = self.held.pop_front() {
+                    permit.send(event);
                 }
             }
+            Err(_) => self.held.clear(),
         }
     }
 
-    async fn on_event(&mut self, event: ServerEvent) {
-        match event {
-            ServerEvent::Chat(message) => {
-                let outputs = self.cursors.message(message);
-                self.hand_on(outputs).await;
-            }
-            ServerEvent::Position(positions) => {
-                for position in positions.positions {
-                    self.cursors
-                        .position(&position.conversation, position.last_seq);
-                }
-            }
-            ServerEvent::RoomEvent(event) => self.on_room_event(event).await,
-            ServerEvent::Presence(presence) => self.emit(Event::Presence(presence)).await,
-            ServerEvent::Notice(notice) => self.emit(Event::Notice(notice)).await,
-            ServerEvent::Error(body) => {
-                self.emit(Event::Notice(Notice {
-                    message: body.message,
-                }))
-                .await;
-            }
-            ServerEvent::Reconnect(reconnect) => {
-                let delay = Duration::from_millis(reconnect.delay_ms).min(HINT_MAX);
-                self.leave_at = Some((clock::now() + delay, reconnect.reason));
-            }
-            // The close frame that follows decides.
-            ServerEvent::Kicked(kicked) => debug!(reason = kicked.reason, "kicked"),
-            ServerEvent::Unknown(action) => debug!(action, "unknown event skipped"),
-        }
+    fn connect(&self) -> impl Future<Output = Result<Up, DisconnectReason>> + use<> {
+        connect(
+            self.gateway.clone(),
+            self.identity.clone(),
+            self.name.clone(),
+            self.shown.state_tx.clone(),
+            self.scope.clone(),
+        )
     }
+}
 
-    async fn on_room_event(&mut self, event: RoomEvent) {
-        let conversation = format!("room:{}", event.room_name);
-        let gone = matches!(event.kind, RoomEventKind::Left | RoomEventKind::Kicked);
-        if gone && event.username.is_some() && event.username == self.username {
-            self.cursors.forget(&conversation);
-        } else if let Some(seq) = event.seq {
-            let outputs = self.cursors.sealed(&conversation, seq);
-            self.hand_on(outputs).await;
-        }
-        self.emit(Event::RoomEvent(event)).await;
-    }
-
-    async fn hand_on(&self, outputs: Vec<Output>) {
-        for output in outputs {
-            self.emit(match output {
-                Output::Message(message) => Event::Message(message),
-                Output::Gap {
-                    conversation,
-                    from,
-                    to,
-                } => Event::Gap {
-                    conversation,
-                    from,
-                    to,
-                },
-            })
-            .await;
-        }
-    }
-
-    /// Waits for room, unless the client is to stop.
-    async fn emit(&self, event: Event) {
-        tokio::select! {
-            () = self.scope.stopping() => {}
-            // An owner that dropped its events does not want them.
-            _sent = self.event_tx.send(event) => {}
-        }
+/// Waits, but not on after the machine has slept, or if the owner is in a hurry.
+async fn rest(wait: Duration, wall_clock: WallClock, hurry: Arc<Notify>) {
+    tokio::select! {
+        () = hurry.notified() => {}
+        () = clock::sleep(wait) => {}
+        () = after_sleep(wall_clock) => {}
     }
 }
 
@@ -423,6 +332,8 @@ fn answer(outcomes: impl IntoIterator<Item = Outcome<SendReply>>) {
 async fn connect(
     gateway: GatewayUrl,
     identity: Identity,
+    name: String,
+    state_tx: watch::Sender<ConnectionState>,
     scope: Shutdown,
 ) -> Result<Up, DisconnectReason> {
     let user = identity.fallback.as_ref().map(|(user, _)| user.as_str());
@@ -432,8 +343,9 @@ async fn connect(
     let (connection, events) = Connection::open(&server, &scope)
         .await
         .map_err(DisconnectReason::Connect)?;
+    state_tx.send_replace(ConnectionState::LoggingIn);
     let welcome = async {
-        let hello = connection.hello().await?;
+        let hello = connection.hello_as(&name).await?;
         Ok((hello, connection.request(identity.login()).await?))
     };
     match welcome.await {
@@ -448,31 +360,4 @@ async fn connect(
             Err(DisconnectReason::Login(error))
         }
     }
-}
-
-async fn send(connection: Connection, chat: Chat) -> Done {
-    let client_id = chat
-        .client_id
-        .clone()
-        .expect("every queued message has its id");
-    let attempt = match connection.request(chat).await {
-        Ok(ack) => Attempt::Acked(ack),
-        Err(RequestError::Refused(body)) => Attempt::Refused(body),
-        Err(error @ RequestError::TooLarge) => {
-            Attempt::Refused(ErrorBody::new(413, "too_large", error.to_string()))
-        }
-        Err(RequestError::Busy | RequestError::NotConnected) => Attempt::NotSent,
-        Err(RequestError::Deadline | RequestError::Closed(_) | RequestError::BadReply(_)) => {
-            Attempt::Lost
-        }
-    };
-    Done::Sent(client_id, attempt)
-}
-
-async fn sync(connection: Connection, cursors: Vec<Cursor>) -> Done {
-    let command = Sync {
-        cursors: cursors.clone(),
-        limit: SYNC_LIMIT,
-    };
-    Done::Synced(cursors, connection.request(command).await)
 }

@@ -4,9 +4,8 @@ use antiphon_protocol::UserName;
 use antiphon_protocol::client::{Login, Secret};
 
 use super::Credentials;
-use super::retry::Means;
 
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub(super) struct Identity {
     pub(super) token: Option<Secret>,
     pub(super) fallback: Option<(UserName, Option<Secret>)>,
@@ -23,11 +22,10 @@ impl Identity {
         Self { token, fallback }
     }
 
-    pub(super) fn means(&self) -> Means {
-        Means {
-            token: self.token.is_some(),
-            fallback: self.fallback.is_some(),
-        }
+    /// A token to begin with, before what else there is.
+    pub(super) fn with_token(mut self, token: Option<Secret>) -> Self {
+        self.token = token.or(self.token);
+        self
     }
 
     pub(super) fn login(&self) -> Login {

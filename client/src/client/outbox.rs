@@ -1,17 +1,20 @@
 //! Messages that wait to be acknowledged: pure state, no I/O.
 //!
-//! To each target one message is on its way at a time, so that neither a refusal nor a lost
-//! connection can change their order. A send ends in one of three ways: acknowledged, refused
-//! (certainly not applied), or unknown.
+//! To each target a window of messages is on its way at a time. Each but the first names the
+//! one before it (`after`), and the server takes it only behind that one: neither a refusal
+//! nor a lost connection can change their order. After either, what is unanswered goes out
+//! again from the first. A send ends in one of three ways: acknowledged, refused (certainly
+//! not applied), or unknown.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use antiphon_core::clock::Instant;
-use antiphon_protocol::client::{Ack, Chat, Target};
+use antiphon_protocol::client::{Ack, Chat, Limits, Target};
 use antiphon_protocol::{ClientId, ErrorBody};
 
-use crate::limits::{HINT_MAX, OUTBOX_MAX, RESEND_DELAY};
+use super::pace::Pace;
+use crate::limits::{HINT_MAX, IN_FLIGHT_MAX, RESEND_DELAY, WINDOW_MAX};
 
 /// Why a message has no acknowledgment.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -23,7 +26,7 @@ pub enum SendError {
     #[error("not sent: no connection in time")]
     NotSent,
     /// Too many messages wait already; the message is not stored.
-    #[error("not sent: {OUTBOX_MAX} messages are waiting already")]
+    #[error("not sent: too many messages are waiting already")]
     QueueFull,
     /// The client has stopped; the message is not stored.
     #[error("not sent: the client has stopped")]
@@ -49,6 +52,8 @@ pub(crate) enum Attempt {
 
 #[derive(Debug)]
 struct Entry<R> {
+    /// Its place among all that were ever queued.
+    ticket: u64,
     chat: Chat,
     client_id: ClientId,
     reply: R,
@@ -59,20 +64,85 @@ struct Entry<R> {
     deadline: Instant,
 }
 
+/// What waits for one target, in order. What is on its way is among the first `window`.
+#[derive(Debug)]
+struct Lane<R>(VecDeque<Entry<R>>);
+
+impl<R> Lane<R> {
+    fn position(&self, client_id: &ClientId) -> Option<usize> {
+        self.0
+            .iter()
+            .position(|entry| entry.client_id == *client_id)
+    }
+
+    /// The id of the message before this place.
+    fn before(&self, at: usize) -> Option<&ClientId> {
+        let before = at.checked_sub(1)?;
+        self.0.get(before).map(|entry| &entry.client_id)
+    }
+
+    /// The tickets that may go out now, in order; and when the next one may, if time is what
+    /// it waits for. Nothing goes out before what stands before it.
+    fn sendable(&self, window: usize, now: Instant) -> (Vec<u64>, Option<Instant>) {
+        let mut tickets = Vec::new();
+        let on_the_way = self.0.iter().take(window).filter(|entry| entry.in_flight);
+        let mut room = window.saturating_sub(on_the_way.count());
+        for entry in self.0.iter().filter(|entry| !entry.in_flight) {
+            if room == 0 {
+                break;
+            }
+            if entry.not_before > now {
+                return (tickets, Some(entry.not_before));
+            }
+            tickets.push(entry.ticket);
+            room -= 1;
+        }
+        (tickets, None)
+    }
+}
+
 /// The queue; `R` is where an outcome goes.
 #[derive(Debug)]
 pub(crate) struct Outbox<R> {
-    entries: VecDeque<Entry<R>>,
+    lanes: HashMap<Target, Lane<R>>,
+    /// Where each waiting message is.
+    targets: HashMap<ClientId, Target>,
+    queue_max: usize,
+    next_ticket: u64,
+    in_flight: usize,
+    in_flight_max: usize,
+    pace: Pace,
+    /// Something may go out that might not before.
+    dirty: bool,
+    /// When something may go out that only waits for time.
+    wake: Option<Instant>,
 }
 
 /// An outcome and where it goes.
 pub(crate) type Outcome<R> = (R, Result<Ack, SendError>);
 
 impl<R> Outbox<R> {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(queue_max: usize, now: Instant) -> Self {
         Self {
-            entries: VecDeque::new(),
+            lanes: HashMap::new(),
+            targets: HashMap::new(),
+            queue_max,
+            next_ticket: 0,
+            in_flight: 0,
+            in_flight_max: IN_FLIGHT_MAX,
+            pace: Pace::new(u64::from(u32::MAX), u64::from(u32::MAX), now),
+            dirty: false,
+            wake: None,
         }
+    }
+
+    /// There is a connection, with these limits. Half of what the server lets wait for
+    /// answers is left to other requests.
+    pub(crate) fn connected(&mut self, limits: &Limits, now: Instant) {
+        let told = usize::try_from(limits.in_flight_max / 2).unwrap_or(usize::MAX);
+        self.in_flight_max = told.clamp(1, IN_FLIGHT_MAX);
+        self.pace = Pace::new(limits.rate_per_second, limits.rate_burst, now);
+        self.dirty = true;
     }
 
     /// Queues a message that has a client id.
@@ -84,19 +154,22 @@ impl<R> Outbox<R> {
         now: Instant,
         patience: Duration,
     ) -> Option<Outcome<R>> {
-        if self.entries.len() >= OUTBOX_MAX {
+        if self.targets.len() >= self.queue_max {
             return Some((reply, Err(SendError::QueueFull)));
         }
-        if self
-            .entries
-            .iter()
-            .any(|entry| entry.client_id == client_id)
-        {
+        if self.targets.contains_key(&client_id) {
             let twice = "a message with this client id is waiting already";
             let body = ErrorBody::new(409, "client_id_conflict", twice);
             return Some((reply, Err(SendError::Refused(body))));
         }
-        self.entries.push_back(Entry {
+        let target = chat.target.clone();
+        self.targets.insert(client_id.clone(), target.clone());
+        let lane = self
+            .lanes
+            .entry(target)
+            .or_insert_with(|| Lane(VecDeque::new()));
+        lane.0.push_back(Entry {
+            ticket: self.next_ticket,
             chat,
             client_id,
             reply,
@@ -105,21 +178,50 @@ impl<R> Outbox<R> {
             not_before: now,
             deadline: now + patience,
         });
+        self.next_ticket += 1;
+        self.dirty = true;
         None
     }
 
-    /// What may be sent now, in order; it is on its way from now on.
+    /// What is to be sent now, the oldest first; it is on its way from now on.
     pub(crate) fn take_ready(&mut self, now: Instant) -> Vec<Chat> {
-        let mut targets = HashSet::new();
+        if !self.dirty && self.wake.is_none_or(|wake| wake > now) {
+            return Vec::new();
+        }
+        self.dirty = false;
+        self.wake = None;
+        let window = WINDOW_MAX.min(self.in_flight_max);
+        let mut candidates: Vec<(u64, Target)> = Vec::new();
+        for (target, lane) in &self.lanes {
+            let (tickets, wake) = lane.sendable(window, now);
+            candidates.extend(tickets.into_iter().map(|ticket| (ticket, target.clone())));
+            self.wake = earliest(self.wake, wake);
+        }
+        candidates.sort_unstable_by_key(|(ticket, _)| *ticket);
         let mut ready = Vec::new();
-        for entry in &mut self.entries {
-            let first = targets.insert(entry.chat.target.clone());
-            if first && !entry.in_flight && entry.not_before <= now {
-                entry.in_flight = true;
-                ready.push(entry.chat.clone());
+        for (ticket, target) in candidates {
+            if self.in_flight >= self.in_flight_max {
+                break;
             }
+            if !self.pace.take(now) {
+                self.wake = earliest(self.wake, Some(self.pace.next()));
+                break;
+            }
+            ready.extend(self.take(ticket, &target));
         }
         ready
+    }
+
+    fn take(&mut self, ticket: u64, target: &Target) -> Option<Chat> {
+        let lane = self.lanes.get_mut(target)?;
+        let at = lane.0.binary_search_by_key(&ticket, |entry| entry.ticket);
+        let at = at.ok()?;
+        let after = lane.before(at).cloned();
+        let entry = lane.0.get_mut(at)?;
+        entry.in_flight = true;
+        self.in_flight += 1;
+        entry.chat.after = after;
+        Some(entry.chat.clone())
     }
 
     /// Takes the end of an attempt.
@@ -129,20 +231,26 @@ impl<R> Outbox<R> {
         attempt: Attempt,
         now: Instant,
     ) -> Option<Outcome<R>> {
-        let at = self
-            .entries
-            .iter()
-            .position(|entry| entry.client_id == *client_id)?;
-        let entry = &mut self.entries[at];
+        let target = self.targets.get(client_id)?.clone();
+        let lane = self.lanes.get_mut(&target)?;
+        let at = lane.position(client_id)?;
+        let before = lane.before(at).cloned();
+        let entry = lane.0.get_mut(at)?;
+        self.in_flight -= usize::from(entry.in_flight);
         entry.in_flight = false;
+        self.dirty = true;
         let outcome = match attempt {
             Attempt::Acked(ack) => Ok(ack),
             Attempt::Refused(body) if body.retryable => {
-                let hint = body
-                    .retry_after_ms
-                    .map_or(RESEND_DELAY, Duration::from_millis);
-                entry.not_before = now + hint.min(HINT_MAX);
+                let hint = body.retry_after_ms.map(Duration::from_millis);
+                let hint = hint.unwrap_or(RESEND_DELAY).min(HINT_MAX);
+                // The one that it named ended otherwise meanwhile: it names another now.
+                let renamed = body.ext == "predecessor_missing" && entry.chat.after != before;
+                entry.not_before = if renamed { now } else { now + hint };
                 entry.lost_before |= body.ext == "unknown_outcome";
+                if body.code == 429 {
+                    self.pace.refused(hint, now);
+                }
                 return None;
             }
             Attempt::Refused(_) if entry.lost_before => Err(SendError::Unknown {
@@ -159,17 +267,23 @@ impl<R> Outbox<R> {
                 return None;
             }
         };
-        let entry = self.entries.remove(at)?;
+        let entry = lane.0.remove(at)?;
+        if lane.0.is_empty() {
+            self.lanes.remove(&target);
+        }
+        self.targets.remove(client_id);
         Some((entry.reply, outcome))
     }
 
     /// The connection is gone: what was on its way goes first on the next one.
     pub(crate) fn connection_lost(&mut self, now: Instant) {
-        for entry in &mut self.entries {
+        for entry in self.lanes.values_mut().flat_map(|lane| &mut lane.0) {
             entry.lost_before |= entry.in_flight;
             entry.in_flight = false;
             entry.not_before = now;
         }
+        self.in_flight = 0;
+        self.dirty = true;
     }
 
     /// Takes out what waited too long.
@@ -182,56 +296,64 @@ impl<R> Outbox<R> {
         self.remove(|_| true, &SendError::Stopped)
     }
 
+    /// Takes out of each lane's front, in the order of sending. The deadlines of a lane rise.
     fn remove(&mut self, which: impl Fn(&Entry<R>) -> bool, unsent: &SendError) -> Vec<Outcome<R>> {
-        let (out, kept) = std::mem::take(&mut self.entries)
-            .into_iter()
-            .partition(|e| which(e));
-        self.entries = kept;
-        let out: VecDeque<Entry<R>> = out;
+        let mut out = Vec::new();
+        for lane in self.lanes.values_mut() {
+            while lane.0.front().is_some_and(&which) {
+                out.extend(lane.0.pop_front());
+            }
+        }
+        self.lanes.retain(|_, lane| !lane.0.is_empty());
+        self.dirty |= !out.is_empty();
+        out.sort_unstable_by_key(|entry| entry.ticket);
         out.into_iter()
             .map(|entry| {
-                let maybe_stored = entry.in_flight || entry.lost_before;
-                let unknown = SendError::Unknown {
-                    client_id: entry.client_id,
+                self.targets.remove(&entry.client_id);
+                self.in_flight -= usize::from(entry.in_flight);
+                let error = if entry.in_flight || entry.lost_before {
+                    SendError::Unknown {
+                        client_id: entry.client_id,
+                    }
+                } else {
+                    unsent.clone()
                 };
-                (
-                    entry.reply,
-                    Err(if maybe_stored {
-                        unknown
-                    } else {
-                        unsent.clone()
-                    }),
-                )
+                (entry.reply, Err(error))
             })
             .collect()
     }
 
-    /// When something is to be done: a resend or an expiry.
+    /// When something is to be done: a resend or an expiry. With a connection, what may go out
+    /// at once was taken before.
     pub(crate) fn next_wake(&self, connected: bool) -> Option<Instant> {
-        let resend = |entry: &Entry<R>| {
-            if connected && !entry.in_flight {
-                entry.not_before
-            } else {
-                entry.deadline
-            }
-        };
-        // Only the first message to a target can go out.
-        let mut targets: HashSet<&Target> = HashSet::new();
-        let wakes = self.entries.iter().map(|entry| {
-            let first = targets.insert(&entry.chat.target);
-            if first {
-                resend(entry).min(entry.deadline)
-            } else {
-                entry.deadline
-            }
-        });
-        wakes.min()
+        let fronts = self.lanes.values().filter_map(|lane| lane.0.front());
+        let deadline = fronts.map(|entry| entry.deadline).min();
+        earliest(deadline, self.wake.filter(|_| connected))
+    }
+
+    /// Another request takes this much of the rate.
+    pub(crate) fn spend(&mut self, cost: f64) {
+        self.pace.spend(cost);
+    }
+
+    /// Another request was too fast: the messages give way to it.
+    pub(crate) fn give_way(&mut self, wait: Duration, now: Instant) {
+        self.pace.refused(wait, now);
+    }
+
+    /// How many messages are on their way.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.in_flight
     }
 
     #[cfg(test)]
     fn len(&self) -> usize {
-        self.entries.len()
+        self.targets.len()
     }
+}
+
+fn earliest(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    one.into_iter().chain(other).min()
 }
 
 #[cfg(test)]

@@ -1,14 +1,14 @@
-//! What to do after a failure: a pure function from what went wrong to wait or stop.
+//! Why a client has no connection, in words and types; what it does then is decided by
+//! [`crate::reconnect`].
 
 use std::fmt;
 use std::time::Duration;
 
 use antiphon_protocol::ErrorBody;
-use antiphon_protocol::close_code::{AfterClose, TOKEN_EXPIRED};
 
 use crate::connection::{Closed, ConnectError, RequestError};
 use crate::gateway::GatewayError;
-use crate::limits::HINT_MAX;
+use crate::reconnect::{Happened, StopKind};
 
 /// Why there is no connection at the moment.
 #[derive(Debug)]
@@ -61,116 +61,60 @@ impl fmt::Display for StopReason {
     }
 }
 
-/// What the client logs in with at this attempt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Means {
-    /// The attempt used a resume token.
-    pub(crate) token: bool,
-    /// There is a name with which to log in without a token.
-    pub(crate) fallback: bool,
-}
-
-/// How long to wait.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Wait {
-    /// By the back-off.
-    Backoff,
-    /// As long as the server said.
-    Hint(Duration),
-    /// Not at all.
-    Now,
-}
-
-/// What to do after a failure.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum NextStep {
-    /// Connect again, through the gateway.
-    Retry { wait: Wait, forget_token: bool },
-    /// Only the user can mend it.
-    Stop(StopReason),
-}
-
-const RETRY: NextStep = NextStep::Retry {
-    wait: Wait::Backoff,
-    forget_token: false,
-};
-
-/// Decides; `hint` is the delay of the server's last `reconnect` event.
-pub(crate) fn after_failure(
-    reason: &DisconnectReason,
-    means: Means,
-    hint: Option<Duration>,
-) -> NextStep {
-    let hinted = |hint: Duration| NextStep::Retry {
-        wait: Wait::Hint(hint.min(HINT_MAX)),
-        forget_token: false,
-    };
+/// What happened, as the machine takes it.
+pub(crate) fn happened(reason: &DisconnectReason) -> Happened {
     match reason {
-        DisconnectReason::Gateway(GatewayError::NoServer {
-            retry_after: Some(after),
-        }) => hinted(*after),
-        DisconnectReason::Gateway(_) | DisconnectReason::Connect(_) => RETRY,
-        DisconnectReason::Asked(_) => hint.map_or(RETRY, hinted),
-        DisconnectReason::Login(error) => after_login(error, means),
-        DisconnectReason::Closed(closed) => after_closed(closed, means, hint.map(hinted)),
-    }
-}
-
-fn after_login(error: &RequestError, means: Means) -> NextStep {
-    match error {
-        RequestError::Refused(body) if body.retryable => match body.retry_after_ms {
-            Some(ms) => {
-                let hint = Duration::from_millis(ms).min(HINT_MAX);
-                NextStep::Retry {
-                    wait: Wait::Hint(hint),
-                    forget_token: false,
-                }
-            }
-            None => RETRY,
+        DisconnectReason::Gateway(GatewayError::NoServer { retry_after }) => Happened::NoServer {
+            retry_after: *retry_after,
         },
-        // A token works once; the reply to its use may have been lost.
-        RequestError::Refused(body) if body.code == 401 => without_token(
-            means,
-            Wait::Now,
-            StopReason::Credentials(body.message.clone()),
-        ),
-        RequestError::Refused(body) => NextStep::Stop(StopReason::Refused(body.clone())),
-        RequestError::Closed(closed) => after_closed(closed, means, None),
-        RequestError::Deadline
-        | RequestError::BadReply(_)
-        | RequestError::TooLarge
-        | RequestError::Busy
-        | RequestError::NotConnected => RETRY,
+        DisconnectReason::Gateway(_) => Happened::GatewayFailed,
+        DisconnectReason::Connect(_) => Happened::ConnectFailed,
+        DisconnectReason::Login(RequestError::Refused(body)) => Happened::LoginRefused {
+            code: body.code,
+            retryable: body.retryable,
+            retry_after: body.retry_after_ms.map(Duration::from_millis),
+        },
+        DisconnectReason::Login(RequestError::Closed(closed))
+        | DisconnectReason::Closed(closed) => ended(closed),
+        DisconnectReason::Login(_) => Happened::LoginFailed,
+        DisconnectReason::Asked(_) => Happened::Asked,
     }
 }
 
-fn after_closed(closed: &Closed, means: Means, hinted: Option<NextStep>) -> NextStep {
-    if matches!(closed, Closed::Server { code, .. } if *code == TOKEN_EXPIRED.code) {
-        let stop = StopReason::Credentials("the session has expired".to_owned());
-        return without_token(
-            Means {
-                token: true,
-                ..means
-            },
-            Wait::Backoff,
-            stop,
-        );
-    }
-    match (closed.after(), closed) {
-        (AfterClose::Reconnect | AfterClose::ReconnectElsewhere, _) => hinted.unwrap_or(RETRY),
-        (AfterClose::Stop, Closed::Local) => NextStep::Stop(StopReason::Asked),
-        (AfterClose::Stop, _) => NextStep::Stop(StopReason::Closed(closed.clone())),
+fn ended(closed: &Closed) -> Happened {
+    match closed {
+        Closed::Server { code, .. } => Happened::Closed { code: *code },
+        Closed::Lost(_) => Happened::Lost,
+        Closed::DeadPeer => Happened::Silent,
+        Closed::Local => Happened::Stopped,
     }
 }
 
-fn without_token(means: Means, wait: Wait, stop: StopReason) -> NextStep {
-    if means.token && means.fallback {
-        NextStep::Retry {
-            wait,
-            forget_token: true,
+/// The kind with its words.
+pub(crate) fn stop_reason(kind: StopKind, reason: &DisconnectReason) -> StopReason {
+    let closed = match reason {
+        DisconnectReason::Login(RequestError::Closed(closed))
+        | DisconnectReason::Closed(closed) => Some(closed.clone()),
+        DisconnectReason::Gateway(_)
+        | DisconnectReason::Connect(_)
+        | DisconnectReason::Login(_)
+        | DisconnectReason::Asked(_) => None,
+    };
+    let refusal = match reason {
+        DisconnectReason::Login(error) => error.refusal().cloned(),
+        DisconnectReason::Gateway(_)
+        | DisconnectReason::Connect(_)
+        | DisconnectReason::Closed(_)
+        | DisconnectReason::Asked(_) => None,
+    };
+    match (kind, closed, refusal) {
+        (StopKind::Closed, Some(closed), _) => StopReason::Closed(closed),
+        (StopKind::Refused, _, Some(body)) => StopReason::Refused(body),
+        (StopKind::Credentials, _, Some(body)) => StopReason::Credentials(body.message),
+        (StopKind::Credentials, ..) => {
+            StopReason::Credentials("the session has expired".to_owned())
         }
-    } else {
-        NextStep::Stop(stop)
+        (StopKind::Asked | StopKind::Closed | StopKind::Refused, ..) => StopReason::Asked,
     }
 }
 

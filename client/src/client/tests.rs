@@ -1,3 +1,6 @@
+mod sending;
+mod states;
+
 use antiphon_protocol::close_code;
 use serde_json::{Value, json};
 
@@ -29,6 +32,10 @@ async fn logged_in(server: &FakeServer, scope: &Shutdown) -> (Client, Events, Fa
     assert!(
         matches!(within(events.recv()).await, Some(Event::Connected { server }) if server == "s1")
     );
+    let Some(Event::ResumeToken { username, token }) = within(events.recv()).await else {
+        panic!("no token")
+    };
+    assert_eq!((username, token), (alice(), Secret("token 1".into())));
     let Some(Event::LoggedIn { conversations, .. }) = within(events.recv()).await else {
         panic!("no login")
     };
@@ -288,33 +295,4 @@ async fn stopping_says_goodbye_and_answers_what_waits() {
             reason: StopReason::Asked
         })
     ));
-}
-
-#[tokio::test]
-async fn a_client_reconnects_when_it_is_asked_to() {
-    let (server, scope) = (FakeServer::start().await, Shutdown::new());
-    let (client, mut events, _socket) = logged_in(&server, &scope).await;
-    client.reconnect().await;
-    let Some(Event::Disconnected { reason, retry_in }) = within(events.recv()).await else {
-        panic!("still connected")
-    };
-    assert!(matches!(reason, DisconnectReason::Asked(why) if why == RECONNECT_ASKED));
-    assert_eq!(retry_in, Duration::ZERO);
-    let (_socket, _id, login) = server.next_login().await;
-    assert_eq!(login["resumeToken"], "token 1");
-}
-
-#[tokio::test]
-async fn a_message_keeps_its_format() {
-    let (server, scope) = (FakeServer::start().await, Shutdown::new());
-    let (client, _events, mut socket) = logged_in(&server, &scope).await;
-    let id = ClientId::parse("wave").unwrap();
-    let sending = client.send_in_format(room(), "waves", "emote", id);
-    let arrives = async { socket.expect("chat").await.1 };
-    let chat = tokio::select! {
-        outcome = sending => panic!("nobody answered: {outcome:?}"),
-        chat = arrives => chat,
-    };
-    assert_eq!(chat["format"], "emote");
-    assert_eq!(chat["message"], "waves");
 }

@@ -18,7 +18,7 @@ use tokio_tungstenite::tungstenite::{Error as SocketError, Message as SocketMess
 use tracing::debug;
 
 use super::{Closed, Outgoing, ReplySlot, RequestError};
-use crate::limits::{PENDING_MAX, WRITE_TIMEOUT};
+use crate::limits::{PENDING_MAX, PROBE_AFTER, PROBE_TIMEOUT, WRITE_TIMEOUT};
 
 /// RFC 6455: the close frame had no code.
 const NO_STATUS: u16 = 1005;
@@ -35,6 +35,10 @@ pub(super) struct Driver {
     scope: Shutdown,
     dead_peer_ms: Arc<AtomicU64>,
     silent_after: Instant,
+    /// When this side pings if nothing comes.
+    probe_at: Instant,
+    /// When something must have come after this side's ping.
+    pong_due: Option<Instant>,
 }
 
 impl Driver {
@@ -45,8 +49,8 @@ impl Driver {
         scope: Shutdown,
         dead_peer_ms: Arc<AtomicU64>,
     ) -> Self {
-        let silent_after =
-            clock::now() + Duration::from_millis(dead_peer_ms.load(Ordering::Relaxed));
+        let now = clock::now();
+        let silence = Duration::from_millis(dead_peer_ms.load(Ordering::Relaxed));
         Self {
             socket,
             outgoing_rx,
@@ -55,7 +59,9 @@ impl Driver {
             pending: HashMap::new(),
             scope,
             dead_peer_ms,
-            silent_after,
+            silent_after: now + silence,
+            probe_at: now + PROBE_AFTER.min(silence / 2),
+            pong_due: None,
         }
     }
 
@@ -80,6 +86,10 @@ impl Driver {
 
     async fn turn(&mut self) -> Result<(), Closed> {
         let (scope, event_tx) = (self.scope.clone(), self.event_tx.clone());
+        let timer = self
+            .pong_due
+            .unwrap_or(self.probe_at)
+            .min(self.silent_after);
         tokio::select! {
             () = scope.stopping() => Err(Closed::Local),
             permit = event_tx.reserve(), if self.stuck.is_some() => {
@@ -98,15 +108,30 @@ impl Driver {
                 let outgoing = outgoing.ok_or(Closed::Local)?;
                 self.write(outgoing).await
             }
-            () = clock::sleep_until(self.silent_after), if self.stuck.is_none() => {
-                Err(Closed::DeadPeer)
-            }
+            () = clock::sleep_until(timer), if self.stuck.is_none() => self.on_timer().await,
         }
     }
 
     fn heard(&mut self) {
         let silence = Duration::from_millis(self.dead_peer_ms.load(Ordering::Relaxed));
-        self.silent_after = clock::now() + silence;
+        let now = clock::now();
+        self.silent_after = now + silence;
+        self.probe_at = now + PROBE_AFTER.min(silence / 2);
+        self.pong_due = None;
+    }
+
+    /// A silent server is asked once; whatever it says then will do.
+    async fn on_timer(&mut self) -> Result<(), Closed> {
+        let now = clock::now();
+        if self.silent_after <= now || self.pong_due.is_some_and(|due| due <= now) {
+            return Err(Closed::DeadPeer);
+        }
+        if self.pong_due.is_none() && self.probe_at <= now {
+            self.pong_due = Some(now + PROBE_TIMEOUT);
+            let ping = self.socket.send(SocketMessage::Ping(Vec::new().into()));
+            return written(clock::timeout(WRITE_TIMEOUT, ping).await);
+        }
+        Ok(())
     }
 
     fn read(&mut self, read: Option<Result<SocketMessage, SocketError>>) -> Result<(), Closed> {
@@ -185,11 +210,15 @@ impl Driver {
             }
             socket.flush().await
         };
-        match clock::timeout(WRITE_TIMEOUT, write).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(Closed::Lost(error.to_string())),
-            Err(_) => Err(Closed::Lost("the server does not read".to_owned())),
-        }
+        written(clock::timeout(WRITE_TIMEOUT, write).await)
+    }
+}
+
+fn written<E>(result: Result<Result<(), SocketError>, E>) -> Result<(), Closed> {
+    match result {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => Err(Closed::Lost(error.to_string())),
+        Err(_) => Err(Closed::Lost("the server does not read".to_owned())),
     }
 }
 

@@ -75,6 +75,7 @@ async fn errors_and_wrong_replies_are_typed() {
         message,
         format: "text".into(),
         client_id: None,
+        after: None,
     };
     assert!(matches!(
         connection.request(chat).await,
@@ -156,6 +157,27 @@ async fn a_silent_server_counts_as_dead() {
     let (connection, _events, mut socket) = open(&scope).await;
     connection.set_dead_peer(Duration::from_millis(50));
     socket.ping().await;
+    assert_eq!(within(connection.closed()).await, Closed::DeadPeer);
+}
+
+#[tokio::test]
+async fn a_server_that_says_nothing_by_itself_is_asked() {
+    let scope = Shutdown::new();
+    let (connection, _events, mut socket) = open(&scope).await;
+    connection.set_dead_peer(Duration::from_millis(400));
+    // From the next frame on.
+    socket.ping().await;
+    let pings = async {
+        for _ in 0..5 {
+            // Reading is what answers a ping.
+            socket.expect_ping().await;
+        }
+    };
+    tokio::select! {
+        closed = connection.closed() => panic!("{closed}"),
+        () = pings => {}
+    }
+    // Nobody reads any more, so nobody answers.
     assert_eq!(within(connection.closed()).await, Closed::DeadPeer);
 }
 

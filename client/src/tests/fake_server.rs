@@ -98,6 +98,13 @@ pub(crate) async fn within<T>(future: impl Future<Output = T>) -> T {
         .expect("it happens in time")
 }
 
+#[derive(Debug, serde::Deserialize)]
+pub(crate) struct FakeRequest {
+    pub(crate) id: Value,
+    pub(crate) action: String,
+    pub(crate) data: Value,
+}
+
 pub(crate) struct FakeSocket {
     socket: WebSocketStream<TcpStream>,
 }
@@ -105,10 +112,19 @@ pub(crate) struct FakeSocket {
 impl FakeSocket {
     /// The next request, which must be of this action: its id and its data.
     pub(crate) async fn expect(&mut self, action: &str) -> (Value, Value) {
-        let frame = within(self.socket.next()).await.expect("a frame").unwrap();
-        let mut frame: Value = serde_json::from_str(frame.to_text().unwrap()).unwrap();
-        assert_eq!(frame["action"], action, "{frame}");
-        (frame["id"].take(), frame["data"].take())
+        let request = self.expect_any().await;
+        assert_eq!(request.action, action, "{}", request.data);
+        (request.id, request.data)
+    }
+
+    /// The next request, whatever it is.
+    pub(crate) async fn expect_any(&mut self) -> FakeRequest {
+        loop {
+            let frame = within(self.socket.next()).await.expect("a frame").unwrap();
+            if let SocketMessage::Text(text) = frame {
+                return serde_json::from_str(text.as_str()).unwrap();
+            }
+        }
     }
 
     pub(crate) async fn push(&mut self, action: &str, data: Value) {
@@ -143,6 +159,17 @@ impl FakeSocket {
         self.socket.close(Some(frame)).await.unwrap();
     }
 
+    /// Reads up to the client's next ping.
+    pub(crate) async fn expect_ping(&mut self) {
+        loop {
+            match within(self.socket.next()).await {
+                Some(Ok(SocketMessage::Ping(_))) => return,
+                Some(Ok(_)) => {}
+                other => panic!("no ping: {other:?}"),
+            }
+        }
+    }
+
     /// The code that the client closes with.
     pub(crate) async fn expect_close(&mut self) -> u16 {
         loop {
@@ -156,8 +183,12 @@ impl FakeSocket {
 
     pub(crate) async fn answer_hello(&mut self) {
         let (id, _) = self.expect("hello").await;
+        self.reply_hello(&id).await;
+    }
+
+    pub(crate) async fn reply_hello(&mut self, id: &Value) {
         let limits: Limits = serde_json::from_value(json!({
-            "frameBytesMax": 65536, "messageCharsMax": 8000, "ratePerSecond": 10, "rateBurst": 20,
+            "frameBytesMax": 65536, "messageCharsMax": 8000, "ratePerSecond": 10000, "rateBurst": 10000,
             "nameCharsMax": 32, "clientIdBytesMax": 64, "pageMax": 500, "syncCursorsMax": 1000,
             "roomsPerUserMax": 100, "inFlightMax": 64, "passwordCharsMin": 8,
             "loginTimeoutMs": 10000,
@@ -167,7 +198,7 @@ impl FakeSocket {
             "version": 1, "serverName": "s1", "limits": limits, "pingIntervalMs": 25000,
             "serverTimeMs": 1,
         });
-        self.reply(&id, "hello", hello).await;
+        self.reply(id, "hello", hello).await;
     }
 
     pub(crate) async fn let_in(&mut self, id: &Value, token: &str, conversations: Value) {

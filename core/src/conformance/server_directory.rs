@@ -28,6 +28,7 @@ fn entry(name: &str, host: &str) -> DirectoryEntry {
         connections: 12,
         weight: 100,
         is_leader: false,
+        lag_ms: None,
     }
 }
 
@@ -59,6 +60,7 @@ pub async fn a_list_is_read_as_it_was_published(store: &dyn ServerDirectory) {
         connections: u64::from(u32::MAX) + 1,
         weight: 0,
         is_leader: true,
+        lag_ms: None,
         ..entry("c", "2001:db8::1")
     });
     store

@@ -13,6 +13,7 @@ const WINDOW_MS: u64 = POPULAR_WINDOW_SECONDS_MAX * 1_000;
 
 /// Every promise.
 pub async fn all<Fut: Future<Output = Arc<dyn WordRanking>>>(make: impl Fn() -> Fut) {
+    one_caller_is_told_to_rebuild(&*make().await).await;
     without_words_there_is_no_ranking(&*make().await).await;
     counts_add_up_and_the_highest_come_first(&*make().await).await;
     ties_are_ordered_by_word(&*make().await).await;
@@ -65,6 +66,12 @@ async fn ranks(
 /// The beginning of a bucket that is a few minutes old.
 fn a_while_ago() -> u64 {
     (clock::unix_ms() / BUCKET_MS - 10) * BUCKET_MS
+}
+
+/// A ranking that is new is rebuilt by one.
+pub async fn one_caller_is_told_to_rebuild(store: &dyn WordRanking) {
+    assert!(store.claim_rebuild().await.expect("an answer"));
+    assert!(!store.claim_rebuild().await.expect("an answer"));
 }
 
 /// Neither in a scope that was never heard of nor after a message without words.

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 
 use super::BackendResult;
+use crate::clock::Instant;
 
 /// What a server tells the others about itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,11 +62,26 @@ pub enum Leadership {
     Lost,
 }
 
+/// Whether the coordination service can be heard.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Contact {
+    /// It answers.
+    #[default]
+    Connected,
+    /// It has not answered since then. Views and leadership are the last that were told:
+    /// nobody can tell whether they still hold.
+    Suspended {
+        /// When what was last answered had been asked.
+        since: Instant,
+    },
+}
+
 /// Registration, membership and election.
 ///
 /// Promises: at any time at most one registration is told `Leader` for an epoch; epochs only
 /// rise, over restarts too; a view is a whole snapshot, and every change of membership or
-/// leader leads to a newer one.
+/// leader leads to a newer one. While the service can't be heard, views and leadership stay as
+/// they were, and [`Coordinator::contact`] says so; only what is certain is told as `Lost`.
 #[async_trait]
 pub trait Coordinator: Send + Sync {
     /// Registers this server under a new incarnation, higher than any that the name had. A
@@ -75,6 +91,9 @@ pub trait Coordinator: Send + Sync {
 
     /// The newest view.
     fn view(&self) -> watch::Receiver<ClusterView>;
+
+    /// Whether the service can be heard, by this coordinator and all its registrations.
+    fn contact(&self) -> watch::Receiver<Contact>;
 }
 
 /// A server's place in the cluster. Dropping it without `deregister` is a crash: the

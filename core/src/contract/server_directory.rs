@@ -19,6 +19,9 @@ pub struct DirectoryEntry {
     pub weight: u32,
     /// Whether it is the leader.
     pub is_leader: bool,
+    /// Since when the leader has heard nothing from it, in milliseconds; `None` if it has
+    /// heard nothing yet.
+    pub lag_ms: Option<u64>,
 }
 
 /// The list of live servers.

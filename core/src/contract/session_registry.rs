@@ -33,7 +33,8 @@ pub struct OnlineEntry {
 /// unbinding one session never touches another.
 #[async_trait]
 pub trait SessionRegistry: Send + Sync {
-    /// Adds a session. Binding the same session id again replaces its entry.
+    /// Adds a session. Binding the same session id again replaces its entry. If a remote store
+    /// is away, it may be told later: then others see the session later, too.
     async fn bind(&self, entry: SessionEntry) -> BackendResult<()>;
 
     /// Removes exactly this session of this user; no error if it is not there.

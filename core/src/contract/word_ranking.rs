@@ -30,6 +30,10 @@ pub struct WordCounts {
 /// dropped is what was said least.
 #[async_trait]
 pub trait WordRanking: Send + Sync {
+    /// Whether the counts have begun anew since the last call of anybody: a new ranking, or
+    /// one that was lost. True for one caller, who then counts the archive again.
+    async fn claim_rebuild(&self) -> BackendResult<bool>;
+
     /// Counts words.
     async fn bump(&self, counts: Vec<WordCounts>) -> BackendResult<()>;
 

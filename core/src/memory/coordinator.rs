@@ -9,9 +9,10 @@ use antiphon_protocol::NodeId;
 use async_trait::async_trait;
 use tokio::sync::watch;
 
+use crate::clock;
 use crate::contract::{
-    BackendError, BackendErrorKind, BackendResult, ClusterView, Coordinator, Leader, Leadership,
-    Member, NodeRecord, Registration,
+    BackendError, BackendErrorKind, BackendResult, ClusterView, Contact, Coordinator, Leader,
+    Leadership, Member, NodeRecord, Registration,
 };
 use crate::memory::lock;
 
@@ -32,10 +33,12 @@ impl MemoryCoordinator {
             members: BTreeMap::new(),
             candidates: VecDeque::new(),
             leader: None,
+            crashed: Vec::new(),
         };
         let shared = Shared {
             state: Mutex::new(state),
             view: watch::Sender::default(),
+            contact: watch::Sender::default(),
         };
         Self {
             shared: Arc::new(shared),
@@ -53,11 +56,37 @@ impl MemoryCoordinator {
     pub fn expire(&self, name: &str) -> bool {
         self.shared.change(|state| state.remove_name(name))
     }
+
+    /// For tests and simulation: the service goes away, or comes back. What it has told stays;
+    /// whoever asks for anything meanwhile gets `Unavailable`.
+    pub fn set_away(&self, away: bool) {
+        self.shared.contact.send_if_modified(|contact| {
+            let changes = (*contact == Contact::Connected) == away;
+            if changes {
+                *contact = if away {
+                    Contact::Suspended {
+                        since: clock::now(),
+                    }
+                } else {
+                    Contact::Connected
+                };
+            }
+            changes
+        });
+        if !away {
+            self.shared.change(|state| {
+                for id in std::mem::take(&mut state.crashed) {
+                    state.remove(&id);
+                }
+            });
+        }
+    }
 }
 
 #[async_trait]
 impl Coordinator for MemoryCoordinator {
     async fn register(&self, record: NodeRecord) -> BackendResult<Arc<dyn Registration>> {
+        self.shared.heard("coordinator.register")?;
         let id = self.shared.change(|state| state.register(record))?;
         Ok(Arc::new(MemoryRegistration {
             shared: Arc::clone(&self.shared),
@@ -68,15 +97,29 @@ impl Coordinator for MemoryCoordinator {
     fn view(&self) -> watch::Receiver<ClusterView> {
         self.shared.view.subscribe()
     }
+
+    fn contact(&self) -> watch::Receiver<Contact> {
+        self.shared.contact.subscribe()
+    }
 }
 
 #[derive(Debug)]
 struct Shared {
     state: Mutex<State>,
     view: watch::Sender<ClusterView>,
+    contact: watch::Sender<Contact>,
 }
 
 impl Shared {
+    fn heard(&self, operation: &'static str) -> BackendResult<()> {
+        match *self.contact.borrow() {
+            Contact::Connected => Ok(()),
+            Contact::Suspended { .. } => {
+                Err(BackendError::new(BackendErrorKind::Unavailable, operation))
+            }
+        }
+    }
+
     /// Changes the state, elects a leader if there is none, and publishes the view if it
     /// changed: all under the lock, so that views appear in order.
     fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
@@ -106,6 +149,8 @@ struct State {
     members: BTreeMap<String, Slot>,
     candidates: VecDeque<NodeId>,
     leader: Option<Leader>,
+    /// Gone while the service was away.
+    crashed: Vec<NodeId>,
 }
 
 impl State {
@@ -229,15 +274,18 @@ impl Registration for MemoryRegistration {
     }
 
     async fn campaign(&self) -> BackendResult<watch::Receiver<Leadership>> {
+        self.shared.heard("coordinator.campaign")?;
         self.shared.change(|state| state.campaign(&self.id))
     }
 
     async fn resign(&self) -> BackendResult<()> {
+        self.shared.heard("coordinator.resign")?;
         self.shared.change(|state| state.resign(&self.id));
         Ok(())
     }
 
     async fn deregister(&self) -> BackendResult<()> {
+        self.shared.heard("coordinator.deregister")?;
         self.shared.change(|state| state.remove(&self.id));
         Ok(())
     }
@@ -246,6 +294,11 @@ impl Registration for MemoryRegistration {
 impl Drop for MemoryRegistration {
     /// Without `deregister`, a crash: in one process the lease ends at once.
     fn drop(&mut self) {
-        self.shared.change(|state| state.remove(&self.id));
+        if self.shared.heard("coordinator.drop").is_ok() {
+            self.shared.change(|state| state.remove(&self.id));
+        } else {
+            // Nobody is there to notice; it is noticed later.
+            lock(&self.shared.state).crashed.push(self.id.clone());
+        }
     }
 }

@@ -39,6 +39,8 @@ struct State {
     clock: u64,
     /// The oldest bucket kept when old ones were last dropped.
     swept: u64,
+    /// Somebody was told to rebuild.
+    claimed: bool,
 }
 
 #[derive(Debug, Default)]
@@ -175,6 +177,10 @@ fn oldest_kept() -> u64 {
 
 #[async_trait]
 impl WordRanking for MemoryWordRanking {
+    async fn claim_rebuild(&self) -> BackendResult<bool> {
+        Ok(!std::mem::replace(&mut lock(&self.state).claimed, true))
+    }
+
     async fn bump(&self, counts: Vec<WordCounts>) -> BackendResult<()> {
         let oldest = oldest_kept();
         let mut state = lock(&self.state);

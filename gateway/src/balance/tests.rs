@@ -10,6 +10,7 @@ fn entry(name: &str, connections: u64, weight: u32) -> DirectoryEntry {
         connections,
         weight,
         is_leader: false,
+        lag_ms: None,
     }
 }
 

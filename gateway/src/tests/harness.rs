@@ -28,6 +28,7 @@ pub(super) fn entry(name: &str, host: &str, port: u16) -> DirectoryEntry {
         connections: 0,
         weight: 100,
         is_leader: false,
+        lag_ms: None,
     }
 }
 

@@ -31,6 +31,9 @@ pub struct Chat {
     pub format: String,
     /// The client's id of the message. A retry with the same id takes effect once.
     pub client_id: Option<ClientId>,
+    /// The client's id of another message of the sender's to the same conversation: this one
+    /// takes effect only if that one is stored.
+    pub after: Option<ClientId>,
 }
 
 #[derive(Serialize)]
@@ -44,6 +47,8 @@ struct ChatWire {
     message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     client_id: Option<ClientId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    after: Option<ClientId>,
 }
 
 impl From<Chat> for ChatWire {
@@ -53,6 +58,7 @@ impl From<Chat> for ChatWire {
             message,
             format,
             client_id,
+            after,
         } = chat;
         let (to, room_name, is_group) = match target {
             Target::Room(room) => (None, room.to_string(), true),
@@ -65,6 +71,7 @@ impl From<Chat> for ChatWire {
             is_group,
             message,
             client_id,
+            after,
         }
     }
 }
@@ -89,6 +96,7 @@ impl Command for Chat {
         let format = format.filter(|format| FORMATS.contains(&format.as_str()));
         let format = format.unwrap_or_else(|| "text".to_owned());
         let client_id = fields.client_id_opt("clientId")?;
+        let after = fields.client_id_opt("after")?;
         let target = match (fields.user_opt("to")?, fields.room_opt("roomName")?) {
             // The ancestor's private frames may carry a room's name; it is never a way into
             // the room: a frame that names a user is a direct message.
@@ -101,6 +109,7 @@ impl Command for Chat {
             message,
             format,
             client_id,
+            after,
         })
     }
 }

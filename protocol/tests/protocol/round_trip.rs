@@ -98,14 +98,16 @@ fn rooms() -> BoxedStrategy<ClientCommand> {
             target(),
             body,
             prop::sample::select(FORMATS),
+            option::of(client_id()),
             option::of(client_id())
         )
-            .prop_map(|(target, message, format, client_id)| {
+            .prop_map(|(target, message, format, client_id, after)| {
                 Chat {
                     target,
                     message,
                     format: format.to_owned(),
                     client_id,
+                    after,
                 }
                 .into()
             }),
@@ -327,6 +329,7 @@ fn commands() -> Vec<RoomCommand> {
             body_hash: [7; 16],
             message: "hi".into(),
             format: "text".into(),
+            after: Some(ClientId::parse("c-0").unwrap()),
         },
         RoomCommand::Join,
         RoomCommand::Leave,

@@ -112,6 +112,18 @@ pub(crate) fn requests() -> Vec<(&'static str, ClientCommand)> {
                 message: "hello, 你好".into(),
                 format: "text".into(),
                 client_id: Some(client_id()),
+                after: None,
+            }
+            .into(),
+        ),
+        (
+            "chat-after",
+            Chat {
+                target: Target::Room(garden()),
+                message: "and one more".into(),
+                format: "text".into(),
+                client_id: ClientId::parse("alice-laptop-0002"),
+                after: Some(client_id()),
             }
             .into(),
         ),
@@ -122,6 +134,7 @@ pub(crate) fn requests() -> Vec<(&'static str, ClientCommand)> {
                 message: "are you there?".into(),
                 format: "text".into(),
                 client_id: None,
+                after: None,
             }
             .into(),
         ),

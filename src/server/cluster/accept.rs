@@ -104,7 +104,8 @@ impl Cluster {
             return LinkEnd::Goodbye;
         }
         info!(%node, "a follower linked");
-        let dispatcher = leader_side(Arc::clone(&leader), link, node.clone());
+        let metrics = self.node.metrics.clone();
+        let dispatcher = leader_side(Arc::clone(&leader), link, node.clone(), metrics);
         let newest = Arc::clone(&self.node.newest_epoch);
         // A leader that stops still says what its rooms have written, and goodbye; the follower
         // then ends the link.

@@ -32,6 +32,7 @@ impl CommandHandler<Caller, Chat, Answer, ErrorBody> for ChatHandler {
                     body_hash: caller.body_hash,
                     message: chat.message,
                     format: chat.format,
+                    after: chat.after,
                 };
                 caller.node.router.submit(user, room, command, completion);
                 later::<Chat>(caller, outcome_rx, ack)
@@ -53,6 +54,7 @@ impl CommandHandler<Caller, Chat, Answer, ErrorBody> for ChatHandler {
                     body_hash: caller.body_hash,
                     format: chat.format,
                     body: chat.message,
+                    after: chat.after,
                     origin: caller.connection,
                     completion,
                 };

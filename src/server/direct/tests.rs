@@ -18,6 +18,7 @@ struct Fixture {
     archive: Arc<FaultyArchive>,
     sessions: Arc<Sessions>,
     router: Arc<Router>,
+    seat: DirectSeat,
     writers: DirectWriters,
     stored: mpsc::Receiver<Stored>,
     told: Arc<Mutex<Vec<(String, RoomOutcome)>>>,
@@ -41,6 +42,7 @@ async fn fixture() -> Fixture {
     let scope = Shutdown::new();
     Fixture {
         writers: DirectWriters::start(&seat, &scope),
+        seat,
         stores,
         archive,
         sessions,
@@ -71,6 +73,10 @@ impl Fixture {
     }
 
     async fn send(&self, from: &str, to: &str, id: &str, own: bool) {
+        self.send_after(from, to, id, own, None).await;
+    }
+
+    async fn send_after(&self, from: &str, to: &str, id: &str, own: bool, after: Option<&str>) {
         let (told, label) = (Arc::clone(&self.told), id.to_owned());
         let message = DirectMessage {
             from: user(from),
@@ -80,6 +86,7 @@ impl Fixture {
             body_hash: hash_of(id),
             format: "text".into(),
             body: id.into(),
+            after: after.map(client_id),
             origin: ConnectionId(1),
             completion: Box::new(move |outcome| lock(&told).push((label, outcome))),
         };
@@ -263,4 +270,41 @@ async fn a_message_behind_the_stop_is_refused() {
     f.send("alice", "bob", "late", true).await;
     let (_, outcome) = f.outcomes(1).await.remove(0);
     assert!(matches!(outcome, RoomOutcome::Failed(_)), "{outcome:?}");
+}
+
+#[tokio::test]
+async fn a_message_that_names_another_is_written_behind_it_or_not_at_all() {
+    let mut f = fixture().await;
+    let end = async |f: &Fixture, id: &str, after: &str| {
+        f.send_after("alice", "bob", id, true, Some(after)).await;
+        match f.outcomes(1).await.remove(0).1 {
+            RoomOutcome::Failed(error) => error.ext,
+            RoomOutcome::Ack(ack) => format!("{} {}", ack.seq, ack.duplicate),
+            RoomOutcome::Joined { .. } | RoomOutcome::Created(_) | RoomOutcome::Done => {
+                panic!("neither")
+            }
+        }
+    };
+    assert_eq!(end(&f, "two", "one").await, "predecessor_missing");
+    // Another conversation of the sender's, and the same one's other side, are not it.
+    f.send("alice", "carol", "one", true).await;
+    f.send("bob", "alice", "one", true).await;
+    f.outcomes(2).await;
+    assert_eq!(end(&f, "two", "one").await, "predecessor_missing");
+    f.send("alice", "bob", "one", true).await;
+    f.ack().await;
+    assert_eq!(end(&f, "two", "one").await, "3 false");
+    assert_eq!(end(&f, "two", "never-sent").await, "3 true");
+    f.archive
+        .unreadable
+        .store(true, std::sync::atomic::Ordering::Relaxed);
+    assert_eq!(end(&f, "three", "two").await, "4 false");
+    assert_eq!(end(&f, "five", "four").await, "store_unavailable");
+    f.archive
+        .unreadable
+        .store(false, std::sync::atomic::Ordering::Relaxed);
+    // Another server's writer, which remembers nothing, asks the log.
+    f.writers = DirectWriters::start(&f.seat, &f.scope);
+    assert_eq!(end(&f, "four", "three").await, "5 false");
+    assert_eq!(end(&f, "six", "five").await, "predecessor_missing");
 }

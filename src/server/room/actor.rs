@@ -16,9 +16,10 @@ use tracing::{debug, warn};
 
 use super::{LinkId, ReplyTo, RoomInput, RoomSeat, Told, result_frame};
 use crate::server::fan_out::position_frame;
+use crate::server::predecessor::Remembered;
 use crate::server::recorder::{Log, leader_unavailable, store_unavailable, unknown_outcome};
 use crate::server::session::lock;
-use crate::server::settings::{BATCH_MAX, PRESENCE_MEMBERS_MAX, ROOM_IDLE};
+use crate::server::settings::{BATCH_MAX, PRESENCE_MEMBERS_MAX, REMEMBERED_SENDERS_MAX, ROOM_IDLE};
 
 /// What is known of a room that exists.
 pub(super) struct Room {
@@ -72,6 +73,7 @@ pub(super) struct Actor {
     pub(super) room: Option<Option<Room>>,
     pub(super) log: RoomLog,
     pub(super) recent: Option<VecDeque<Message>>,
+    pub(super) remembered: Remembered<UserName>,
     audience: Audience,
     pub(super) last_append: Option<Instant>,
     last_input: Instant,
@@ -93,6 +95,7 @@ impl Actor {
                 sealed: false,
             },
             recent: None,
+            remembered: Remembered::new(REMEMBERED_SENDERS_MAX),
             audience: Audience::default(),
             last_append: None,
             last_input: clock::now(),

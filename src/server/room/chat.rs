@@ -15,6 +15,7 @@ use super::actor::{Actor, event, message_delivery};
 use super::membership::room_not_found;
 use super::{ReplyTo, Stored};
 use crate::server::message::view;
+use crate::server::predecessor::admit;
 use crate::server::recorder::{Draft, Log, Part, Written, leader_unavailable, store_unavailable};
 
 /// The sender of a leader's mark. Names that begin with `_` can't be registered.
@@ -43,15 +44,12 @@ impl Actor {
                 body_hash,
                 message,
                 format,
+                after,
             } = command
             else {
                 continue;
             };
-            if !self.is_member(&user) {
-                self.fail(reply, room_not_found()).await;
-                continue;
-            }
-            drafts.push(Draft {
+            let draft = Draft {
                 kind: RecordKind::Chat,
                 sender: user,
                 client_id,
@@ -60,11 +58,36 @@ impl Actor {
                 ts_ms: clock::unix_ms(),
                 format,
                 body: message,
-            });
-            accepted.push((reply, own));
+            };
+            match self.admit(&draft, after.as_ref(), &drafts).await {
+                Ok(()) => {
+                    drafts.push(draft);
+                    accepted.push((reply, own));
+                }
+                Err(error) => self.fail(reply, error).await,
+            }
         }
         let written = self.append(drafts).await;
         self.publish(accepted, written).await;
+    }
+
+    /// Whether a message may be written behind those of its batch that may.
+    async fn admit(
+        &self,
+        draft: &Draft,
+        after: Option<&ClientId>,
+        batch: &[Draft],
+    ) -> Result<(), ErrorBody> {
+        if !self.is_member(&draft.sender) {
+            return Err(room_not_found());
+        }
+        match after.filter(|after| !self.remembered.has(&draft.sender, after)) {
+            Some(after) => {
+                let recorder = &self.seat.recorder;
+                admit(recorder, &self.conversation(), draft, after, batch).await
+            }
+            None => Ok(()),
+        }
     }
 
     fn is_member(&self, user: &UserName) -> bool {
@@ -145,12 +168,14 @@ impl Actor {
             let error = outcome.error();
             match outcome {
                 Written::Stored(record) => {
+                    self.remember(&record);
                     self.deliver_message(&record, own).await;
                     self.answer(reply, RoomOutcome::Ack(self.ack(&record, false)))
                         .await;
                     records.push(record);
                 }
                 Written::Duplicate(record) => {
+                    self.remember(&record);
                     self.answer(reply, RoomOutcome::Ack(self.ack(&record, true)))
                         .await;
                 }
@@ -171,6 +196,11 @@ impl Actor {
             // Counting and caching are approximate by promise: a full queue is not waited for.
             let _ = self.seat.stored.try_send(stored);
         }
+    }
+
+    fn remember(&mut self, record: &Record) {
+        self.remembered
+            .note(record.sender.clone(), record.client_id.clone());
     }
 
     async fn deliver_message(&mut self, record: &Record, own: bool) {
@@ -233,13 +263,15 @@ impl Actor {
         Ok(self.recent.iter().flatten().cloned().collect())
     }
 
-    /// From the cache if it reaches to the top of the log, else from the archive.
+    /// From the cache if it has all up to the top of the log, else from the archive. What the
+    /// cache could not be told, because it was away, leaves a hole.
     async fn read_recent(&self, top: u64) -> Result<VecDeque<Record>, BackendError> {
         let conversation = self.conversation();
         let cached = self.seat.recent.latest(&conversation, RECENT_MAX).await;
         if let Ok(Some(records)) = cached
             && records.len() == RECENT_MAX
             && records.last().is_some_and(|record| record.seq == top)
+            && records.is_sorted_by(|one, next| one.seq + 1 == next.seq)
         {
             return Ok(records.into());
         }

@@ -6,6 +6,7 @@
 mod audience;
 mod failing;
 mod messages;
+mod order;
 mod rules;
 
 use std::sync::Arc;
@@ -217,6 +218,7 @@ fn chat(text: &str) -> RoomCommand {
         body_hash: hash_of(text),
         message: text.into(),
         format: "text".into(),
+        after: None,
     }
 }
 

@@ -52,6 +52,7 @@ fn chat(id: &str) -> RoomCommand {
         body_hash: [0; 16],
         message: id.into(),
         format: "text".into(),
+        after: None,
     }
 }
 

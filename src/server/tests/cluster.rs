@@ -1,5 +1,7 @@
+mod away;
 mod faults;
 mod handover;
+mod zookeeper;
 
 use super::support::client::{Client, Closed};
 use super::support::cluster::{Plan, TestCluster};

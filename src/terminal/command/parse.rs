@@ -4,9 +4,9 @@ mod arguments;
 
 use super::delay::SECONDS_MAX;
 use super::{
-    Bell, ChatTo, Clear, CommandError, Create, Delay, Edit, Emoji, Help, History, Invite, Join,
-    Kick, Leave, Me, Members, Msg, Next, Online, Popular, Quit, Reconnect, Reply, Rooms, Say,
-    Search, Stats, TerminalCommand, Unread, WhoAmI,
+    Bell, ChatTo, Clear, CommandError, Create, Delay, Edit, Emoji, GiveUp, Help, History, Invite,
+    Join, Kick, Leave, Me, Members, Msg, Next, Online, Pending, Popular, Quit, Reconnect, Reply,
+    Retry, Rooms, Say, Search, Stats, TerminalCommand, Unread, WhoAmI,
 };
 use antiphon_protocol::client::Target;
 use arguments::{
@@ -82,6 +82,9 @@ fn talk(word: &str, rest: &str) -> Parsed {
         }
         "delay" => delay(rest)?,
         "emoji" => emoji(rest)?,
+        "pending" => nothing(rest, "pending", Pending)?.into(),
+        "retry" => nothing(rest, "retry", Retry)?.into(),
+        "drop" => nothing(rest, "drop", GiveUp)?.into(),
         _ => return Ok(None),
     }))
 }

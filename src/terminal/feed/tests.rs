@@ -1,9 +1,12 @@
 //! Tests.
 
-use antiphon_client::StopReason;
+use std::time::Duration;
+
+use antiphon_client::{Closed, DisconnectReason, StopReason};
 use antiphon_protocol::RoomName;
 use antiphon_protocol::client::Target;
 use antiphon_protocol::message::Notice;
+use proptest::prelude::*;
 
 use super::*;
 
@@ -60,7 +63,7 @@ fn a_loss_is_one_line_however_long_it_lasts() {
     };
     assert_eq!(
         shown(loss(), state),
-        ["— not connected (the connection broke); trying again in 2s"]
+        ["— connection lost (it broke); trying again in 2 s"]
     );
     assert!(shown(loss(), state).is_empty());
     assert!(
@@ -77,7 +80,7 @@ fn a_loss_is_one_line_however_long_it_lasts() {
         conversations: Vec::new(),
         log_replaced: false,
     };
-    assert_eq!(shown(back, state), ["— connected again, to s2"]);
+    assert_eq!(shown(back, state), ["— back on s2 after 0 s"]);
     let restart = Event::Disconnected {
         reason: DisconnectReason::Closed(Closed::Server {
             code: 1012,
@@ -85,10 +88,16 @@ fn a_loss_is_one_line_however_long_it_lasts() {
         }),
         retry_in: Duration::ZERO,
     };
-    assert_eq!(
-        shown(restart, state),
-        ["— not connected (the server says: restart); trying again"]
+    assert!(
+        shown(restart, state).is_empty(),
+        "a planned move is one line"
     );
+    let moved = Event::LoggedIn {
+        username: UserName::parse("alice").unwrap(),
+        conversations: Vec::new(),
+        log_replaced: false,
+    };
+    assert_eq!(shown(moved, state), ["— back on s2 (restart)"]);
 }
 
 #[test]
@@ -132,6 +141,19 @@ fn the_end_is_told_and_kept() {
             state
         )
         .is_empty()
+    );
+}
+
+#[test]
+fn a_hole_that_cannot_be_filled_is_marked() {
+    let hole = Event::Gap {
+        conversation: "room:a".to_owned(),
+        from: 3,
+        to: 5,
+    };
+    assert_eq!(
+        shown(hole, &mut state()),
+        ["— #a: messages 3 to 5 are gone"]
     );
 }
 
@@ -268,4 +290,118 @@ fn the_bell_rings_for_the_user_only_and_only_if_it_is_on() {
     assert!(rings(message("bob", "user:bob", 1, "psst\u{7}"), state));
     assert!(!rings(message("bob", "room:a", 3, "hello\u{7}"), state));
     assert!(!rings(message("alice", "room:a", 4, "alice"), state));
+}
+
+/// A login with these words in every name.
+fn hostile_login(words: &str) -> Event {
+    Event::LoggedIn {
+        username: UserName::parse("alice").unwrap(),
+        conversations: vec![
+            antiphon_protocol::client::ConversationSummary {
+                name: format!("room:{words}"),
+                kind: antiphon_protocol::client::ConversationKind::Room,
+                last_seq: u64::MAX,
+                read_seq: 0,
+                unread: u64::MAX,
+            },
+            antiphon_protocol::client::ConversationSummary {
+                name: words.to_owned(),
+                kind: antiphon_protocol::client::ConversationKind::User,
+                last_seq: u64::MAX,
+                read_seq: u64::MAX,
+                unread: 1,
+            },
+        ],
+        log_replaced: true,
+    }
+}
+
+/// Everything that a server can make the client say, with these words in every place.
+fn hostile_events(words: &str) -> Vec<Event> {
+    let server = || words.to_owned();
+    let message = |format: &str| {
+        let text = serde_json::json!({
+            "from": "bob", "roomName": words, "message": words, "ts": u64::MAX,
+            "format": format, "conversation": words, "seq": 7, "messageId": words,
+        });
+        serde_json::from_value(text).map(Event::Message).ok()
+    };
+    let event = |kind| {
+        Event::RoomEvent(RoomEvent {
+            room_name: RoomName::parse("a").unwrap(),
+            kind,
+            username: Some(UserName::parse("bob").unwrap()),
+            by: Some(UserName::parse("eve").unwrap()),
+            reason: Some(server()),
+            seq: Some(u64::MAX),
+            ts: u64::MAX,
+        })
+    };
+    let body = antiphon_protocol::ErrorBody::new(500, "x", server());
+    let closed = |code| Closed::Server {
+        code,
+        reason: server(),
+    };
+    let lost = |reason| Event::Disconnected {
+        reason,
+        retry_in: Duration::MAX,
+    };
+    let mut events = vec![
+        Event::Notice(Notice { message: server() }),
+        event(RoomEventKind::Joined),
+        event(RoomEventKind::Left),
+        event(RoomEventKind::Kicked),
+        event(RoomEventKind::Invited),
+        event(RoomEventKind::Epoch),
+        Event::Gap {
+            conversation: server(),
+            from: 0,
+            to: u64::MAX,
+        },
+        lost(DisconnectReason::Asked(server())),
+        lost(DisconnectReason::Closed(closed(1012))),
+        Event::Connected { server: server() },
+        hostile_login(words),
+        lost(DisconnectReason::Closed(closed(4999))),
+        lost(DisconnectReason::Closed(Closed::Lost(server()))),
+        lost(DisconnectReason::Login(
+            antiphon_client::RequestError::Refused(body.clone()),
+        )),
+        Event::Stopped {
+            reason: StopReason::Credentials(server()),
+        },
+        Event::Stopped {
+            reason: StopReason::Closed(closed(4403)),
+        },
+        Event::Stopped {
+            reason: StopReason::Refused(body),
+        },
+    ];
+    events.extend(message("text"));
+    events.extend(message("emote"));
+    events.extend(message(words));
+    events
+}
+
+proptest! {
+    /// No word of anybody's, in any field of any event, steers the terminal; and not only
+    /// because the way to the screen drops what it should not have got.
+    #[test]
+    fn no_word_of_anybodys_steers_the_terminal(
+        words in "(\\PC|[\\x00-\\x9f]|\u{1b}[\\[\\]P_^X]|\u{202e}|\u{2028}|\u{301}|@alice){0,40}"
+    ) {
+        let state = &mut state();
+        for event in hostile_events(&words) {
+            let name = format!("{event:?}");
+            for line in shown(event, state) {
+                for char in line.chars() {
+                    let steers = char != '\n' && sanitize::is_steering(char);
+                    prop_assert!(!steers, "{char:?} in {line:?} of {name}");
+                }
+                let fakes = line.split('\n').skip(1).any(|line| !line.starts_with(sanitize::INDENT));
+                prop_assert!(!fakes, "a line of its own in {line:?} of {name}");
+            }
+            prop_assert!(!state.prompt().chars().any(sanitize::is_steering));
+        }
+    }
 }

@@ -2,11 +2,15 @@
 
 use super::*;
 
+fn line(words: impl ToString) -> Shown {
+    Shown::new(&words.to_string())
+}
+
 fn pass(gate: &Gate) -> Vec<String> {
     let mut passed = Vec::new();
-    while let Some(line) = gate.take() {
+    while let Some(lines) = gate.take() {
         gate.printed();
-        passed.push(line);
+        passed.extend(lines.as_str().lines().map(str::to_owned));
     }
     passed
 }
@@ -15,11 +19,11 @@ fn pass(gate: &Gate) -> Vec<String> {
 fn lines_wait_in_order_while_a_question_is_open() {
     let gate = Gate::default();
     gate.open();
-    gate.push("one".to_owned());
+    gate.push(line("one"));
     assert_eq!(pass(&gate), ["one"]);
     gate.shut(Mode::Asking);
-    gate.push("two".to_owned());
-    gate.push("three".to_owned());
+    gate.push(line("two"));
+    gate.push(line("three"));
     assert!(pass(&gate).is_empty());
     gate.open();
     assert_eq!(pass(&gate), ["two", "three"]);
@@ -30,7 +34,7 @@ fn a_long_question_keeps_the_newest_lines_and_tells_how_many_it_lost() {
     let gate = Gate::default();
     gate.shut(Mode::Asking);
     for number in 0..WAITING_MAX + 37 {
-        gate.push(number.to_string());
+        gate.push(line(number));
     }
     gate.open();
     let passed = pass(&gate);
@@ -46,10 +50,10 @@ fn a_command_makes_the_source_wait_and_loses_nothing() {
     gate.shut(Mode::Idle);
     for number in 0..WAITING_MAX {
         assert!(!gate.is_full());
-        gate.push(number.to_string());
+        gate.push(line(number));
     }
     assert!(gate.is_full());
-    gate.push("one event may make several lines".to_owned());
+    gate.push(line("one event may make several lines"));
     gate.open();
     assert!(!gate.is_full());
     assert_eq!(pass(&gate).len(), WAITING_MAX + 1);
@@ -59,11 +63,38 @@ fn a_command_makes_the_source_wait_and_loses_nothing() {
 fn shutting_tells_whether_a_line_is_on_its_way() {
     let gate = Gate::default();
     gate.open();
-    gate.push("one".to_owned());
+    gate.push(line("one"));
     assert!(gate.take().is_some());
     assert!(!gate.shut(Mode::Idle));
     gate.printed();
     assert!(gate.shut(Mode::Idle));
+}
+
+#[test]
+fn many_lines_are_handed_over_at_once_but_not_all_of_them() {
+    let gate = Gate::default();
+    gate.open();
+    for number in 0..BATCH_MAX + 1 {
+        gate.push(line(number));
+    }
+    let first = gate.take().map(|lines| lines.as_str().lines().count());
+    assert_eq!(first, Some(BATCH_MAX));
+    gate.printed();
+    assert_eq!(pass(&gate), [BATCH_MAX.to_string()]);
+}
+
+/// Enter waits for a line that is just being printed, so that it may take itself off.
+#[test]
+fn shutting_waits_a_moment_for_a_line_on_its_way() {
+    let gate = Gate::default();
+    gate.open();
+    gate.push(line("one"));
+    assert!(gate.take().is_some());
+    std::thread::scope(|scope| {
+        let shut = scope.spawn(|| gate.shut(Mode::Idle));
+        gate.printed();
+        assert!(shut.join().unwrap());
+    });
 }
 
 #[tokio::test]

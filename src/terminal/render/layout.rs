@@ -2,7 +2,7 @@
 //! escape sequences that [`super::Painter`] writes, which take no room.
 
 use unicode_segmentation::UnicodeSegmentation;
-use unicode_width::UnicodeWidthStr;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::super::sanitize::INDENT;
 
@@ -29,11 +29,19 @@ fn pieces(line: &str) -> impl Iterator<Item = Piece<'_>> {
             (&rest[..end], 0)
         } else {
             let text = rest.graphemes(true).next()?;
-            (text, text.width())
+            (text, room_of(text))
         };
         rest = &rest[text.len()..];
         Some(Piece { text, width })
     })
+}
+
+/// How much room a grapheme takes at most: some terminals show the parts of an emoji side by
+/// side. Nothing may be wider than counted, or the terminal itself would begin a row with what
+/// somebody else wrote.
+fn room_of(grapheme: &str) -> usize {
+    let apart = grapheme.chars().map(|char| char.width().unwrap_or(0)).sum();
+    grapheme.width().max(apart)
 }
 
 /// How much room a painted line takes.

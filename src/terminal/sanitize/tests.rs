@@ -12,9 +12,22 @@ fn assert_harmless(output: &str) {
             let joins = char == ZERO_WIDTH_JOINER || char == EMOJI_STYLE;
             assert!(joins || !is_invisible(char), "{char:?} in {output:?}");
         }
+        assert_few_marks(line);
     }
     assert!(output.chars().count() <= CHARS_MAX + INDENT.len() + 2);
     assert!(output.lines().count() <= LINES_MAX);
+}
+
+/// Marks stand on letters, and no letter is buried under them.
+fn assert_few_marks(line: &str) {
+    let mut marks = MARKS_MAX;
+    for char in line.chars() {
+        marks = match char.width() {
+            Some(0) => marks + 1,
+            _ => 0,
+        };
+        assert!(marks <= MARKS_MAX, "{marks} marks in {line:?}");
+    }
 }
 
 /// Pitfall 106.
@@ -63,6 +76,14 @@ fn known_attacks_leave_only_their_words() {
         ("tags", "a\u{e0041}\u{e007f}b", "ab"),
         ("tab", "a\tb", "a b"),
         ("lines", "a\r\nb", "a\n      b"),
+        ("marks on what stands before", "\u{301}\u{20dd}ab", "ab"),
+        ("marks behind a break", "a\n\u{301}b", "a\n      b"),
+        (
+            "a heap of marks",
+            "a\u{300}\u{301}\u{302}\u{303}\u{304}\u{305}b",
+            "a\u{300}\u{301}\u{302}\u{303}b",
+        ),
+        ("directions of notes", "a\u{1d173}b\u{13430}c", "abc"),
     ];
     for (attack, raw, shown) in attacks {
         assert_eq!(text(raw), shown, "{attack}");
@@ -89,6 +110,19 @@ fn length_and_lines_are_bounded() {
     assert_harmless(&text(&"x".repeat(CHARS_MAX * 2)));
     assert_harmless(&text(&"\n".repeat(CHARS_MAX)));
     assert!(!line(&"\n".repeat(500)).contains('\n'));
+}
+
+#[test]
+fn what_is_typed_loses_only_what_steers() {
+    let typed_and_sent = [
+        ("a\u{1b}[2Jb\u{9b}c", "a[2Jbc"),
+        ("a\tb\nc\r", "a\tb\nc"),
+        ("e\u{301} 👩\u{200d}👧", "e\u{301} 👩\u{200d}👧"),
+        ("a\u{202e}b", "ab"),
+    ];
+    for (raw, sent) in typed_and_sent {
+        assert_eq!(typed(raw), sent);
+    }
 }
 
 fn piece() -> impl Strategy<Value = String> {
@@ -135,6 +169,9 @@ fn piece() -> impl Strategy<Value = String> {
         "世",
         "\u{18}",
         "\u{e0041}",
+        "\u{301}",
+        "\u{20dd}",
+        "\u{1d173}",
     ];
     prop::sample::select(pieces).prop_map(str::to_owned)
 }

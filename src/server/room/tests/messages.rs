@@ -230,6 +230,27 @@ async fn recent_messages_are_the_last_ones_of_the_log() {
     );
 }
 
+/// A cache that was away for one message, and back for the next.
+#[tokio::test]
+async fn a_hole_in_the_cache_is_filled_from_the_archive() {
+    let f = fixture().await;
+    f.stores
+        .add_room(HALL, Visibility::Public, &["alice"])
+        .await;
+    let (old, mut link) = f.led(&["alice"]).await;
+    for n in 1..=RECENT_MAX + 5 {
+        link.chat("alice", &format!("m{n}")).await;
+    }
+    old.leader.end(PATIENCE).await;
+    let mut log = f.stores.room_log(HALL).await;
+    log.retain(|record| record.seq != 30);
+    f.backends.recent.push(&log).await.unwrap();
+    let (_term, mut link) = f.led(&["alice"]).await;
+    let (last_seq, recent) = link.join("bob").await;
+    let seqs: Vec<u64> = recent.iter().map(|message| message.seq).collect();
+    assert_eq!(seqs, (6..=last_seq).collect::<Vec<u64>>());
+}
+
 #[tokio::test]
 async fn rooms_that_are_not_there_leave_memory_and_so_do_idle_ones() {
     let f = fixture().await;

@@ -103,6 +103,7 @@ fn forged(text: &str) -> PeerFrame {
             body_hash: [0; 16],
             message: text.into(),
             format: "text".into(),
+            after: None,
         },
     })
 }
@@ -273,5 +274,32 @@ async fn a_leader_that_hears_of_a_newer_one_steps_down() {
         })
         .await;
     }
+    cluster.stop().await;
+}
+
+/// The coordination service has lost its data, so that its epochs begin again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_leads_under_an_older_epoch_than_it_knows() {
+    let plan = Plan {
+        servers: 1,
+        ..Plan::default()
+    };
+    let cluster = with_hall(plan).await;
+    let epoch = cluster.epoch("n1");
+    let newest = epoch + 1_000;
+    let mut peer = dial(&cluster, "n1", &cluster.key).await.unwrap();
+    tell(&mut peer, newest, hello()).await;
+    let view = cluster.stores.backends.coordinator.view();
+    until("it is elected again", async || {
+        let leader = view.borrow().leader.clone()?;
+        (leader.epoch > epoch && leader.epoch < newest).then_some(())
+    })
+    .await;
+    let mut alice = Client::login(cluster.client_addr("n1"), "alice").await;
+    let data = json!({"roomName": HALL, "message": "x", "clientId": "x"});
+    let request = alice.send("chat", data).await.unwrap();
+    let waits = clock::timeout(Duration::from_millis(300), alice.reply(request));
+    assert!(waits.await.is_err());
+    assert_eq!(*cluster.servers["n1"].leading().borrow(), None);
     cluster.stop().await;
 }

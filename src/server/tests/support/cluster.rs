@@ -7,9 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use antiphon_core::contract::{
-    BackendResult, ClusterView, Coordinator, Leadership, NodeRecord, Registration,
+    BackendResult, ClusterView, Contact, Coordinator, Leadership, NodeRecord, Registration,
 };
-use antiphon_core::memory::MemoryCoordinator;
 use antiphon_core::net::ClusterKey;
 use antiphon_core::shutdown::Shutdown;
 use antiphon_core::task::{self, TaskKind};
@@ -24,7 +23,7 @@ use crate::server::{AuthMode, Server, Settings, Sockets, start};
 
 /// Registers servers under the address of a proxy.
 struct TestCoordinator {
-    inner: MemoryCoordinator,
+    inner: Arc<dyn Coordinator>,
     elects: bool,
     proxies: Arc<Proxies>,
 }
@@ -48,6 +47,10 @@ impl Coordinator for TestCoordinator {
 
     fn view(&self) -> watch::Receiver<ClusterView> {
         self.inner.view()
+    }
+
+    fn contact(&self) -> watch::Receiver<Contact> {
+        self.inner.contact()
     }
 }
 
@@ -83,7 +86,17 @@ pub(crate) struct Proxies {
 }
 
 impl Proxies {
-    async fn open(self: &Arc<Self>, target: &str) -> String {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            scope: Shutdown::new(),
+            cut: watch::Sender::default(),
+            refuses: AtomicBool::new(false),
+            passed: AtomicUsize::new(0),
+        })
+    }
+
+    /// Opens a proxy before an address; its own.
+    pub(crate) async fn open(self: &Arc<Self>, target: &str) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap().to_string();
         let (proxies, target) = (Arc::clone(self), target.to_owned());
@@ -146,25 +159,31 @@ impl Default for Plan {
 
 impl TestCluster {
     pub(crate) async fn start(plan: Plan) -> Self {
-        let mut stores = stores().await;
-        let proxies = Arc::new(Proxies {
-            scope: Shutdown::new(),
-            cut: watch::Sender::default(),
-            refuses: AtomicBool::new(false),
-            passed: AtomicUsize::new(0),
-        });
-        stores.backends.coordinator = Arc::new(TestCoordinator {
-            inner: stores.coordinator.clone(),
-            elects: plan.elects,
-            proxies: Arc::clone(&proxies),
-        });
+        let stores = stores().await;
+        let coordinator: Arc<dyn Coordinator> = Arc::new(stores.coordinator.clone());
+        let coordinators = vec![coordinator; plan.servers];
+        Self::start_on(plan, stores, coordinators).await
+    }
+
+    /// Each server with a coordinator of its own.
+    pub(crate) async fn start_on(
+        plan: Plan,
+        stores: Stores,
+        coordinators: Vec<Arc<dyn Coordinator>>,
+    ) -> Self {
+        let proxies = Proxies::new();
         let mut cluster = Self {
             stores,
             key: ClusterKey::random(),
             proxies,
             servers: BTreeMap::new(),
         };
-        for n in 1..=plan.servers {
+        for (n, inner) in (1..).zip(coordinators) {
+            cluster.stores.backends.coordinator = Arc::new(TestCoordinator {
+                inner,
+                elects: plan.elects,
+                proxies: Arc::clone(&cluster.proxies),
+            });
             cluster.add(&format!("n{n}"), plan.tune).await;
         }
         if plan.elects {
@@ -212,7 +231,7 @@ impl TestCluster {
 
     /// Stops everything; each server must stop cleanly.
     pub(crate) async fn stop(self) {
-        let servers = self.servers.into_values().map(Server::stop);
+        let servers = self.servers.values().map(Server::stop);
         let clean = futures_util::future::join_all(servers).await;
         assert!(clean.iter().all(|clean| *clean), "a server hung");
         self.stores.store.close().await;

@@ -95,6 +95,27 @@ pub const TOPICS: &[Topic] = &[
         "Write :smile: in a message, or :smi and Tab.",
     ),
     topic(
+        TALK,
+        "pending",
+        &[],
+        ("/pending", "list what you said and is not stored"),
+        "What waits is sent by itself as soon as there is a connection.",
+    ),
+    topic(
+        TALK,
+        "retry",
+        &[],
+        ("/retry", "send again what came back"),
+        "It is safe: a message that was stored after all is not stored twice.",
+    ),
+    topic(
+        TALK,
+        "drop",
+        &[],
+        ("/drop", "give up what came back"),
+        "Up brings its text back, if it is not long ago.",
+    ),
+    topic(
         ROOMS,
         "join",
         &["/joinRoom"],

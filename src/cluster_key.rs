@@ -8,25 +8,39 @@ use std::path::{Path, PathBuf};
 use antiphon_core::net::{ClusterKey, KEY_BYTES_MIN};
 use antiphon_core::random;
 
-use super::UpError;
-use crate::config::Config;
-
 const KEY_FILE: &str = "cluster.key";
 
+/// Why there is no key.
+#[derive(Debug, thiserror::Error)]
+#[error("the cluster key {} can't be used", path.display())]
+pub struct ClusterKeyError {
+    /// Its file.
+    pub path: PathBuf,
+    /// Why.
+    #[source]
+    pub source: io::Error,
+}
+
 /// Reads the configured key, or the data directory's own, which is made if absent.
-pub(super) fn load(config: &Config, data_dir: &Path) -> Result<ClusterKey, UpError> {
-    let configured = &config.cluster.key_file;
-    let path = if configured.is_empty() {
-        data_dir.join(KEY_FILE)
-    } else {
-        PathBuf::from(configured)
-    };
-    let read = if configured.is_empty() && !path.exists() {
-        make(&path)
-    } else {
+pub fn load_or_make(configured: &str, data_dir: &Path) -> Result<ClusterKey, ClusterKeyError> {
+    if !configured.is_empty() {
+        return load(Path::new(configured));
+    }
+    let path = data_dir.join(KEY_FILE);
+    let key = if path.exists() {
         read(&path)
+    } else {
+        make(&path)
     };
-    read.map_err(|source| UpError::ClusterKey { path, source })
+    key.map_err(|source| ClusterKeyError { path, source })
+}
+
+/// Reads a key that somebody has put there.
+pub fn load(path: &Path) -> Result<ClusterKey, ClusterKeyError> {
+    read(path).map_err(|source| ClusterKeyError {
+        path: path.to_path_buf(),
+        source,
+    })
 }
 
 fn read(path: &Path) -> io::Result<ClusterKey> {

@@ -1,0 +1,152 @@
+//! Where a log begins and ends.
+//!
+//! The top is found by looking at a few places at a time: first at distances that double,
+//! from a place that is known to be there, then at places that cut the rest into equal parts.
+//! That is a handful of queries of at most a few dozen keys each, for a log of any length.
+
+use antiphon_core::contract::Extent;
+use futures_util::TryStreamExt;
+use mongodb::bson::doc;
+
+use super::super::Store;
+use super::super::failure::Failure;
+use super::super::limits::PROBES;
+use super::super::number::read;
+use super::document::{Conversation, Mark, SEQ_LIMIT, mark_fields};
+use super::tops::Known;
+
+/// The top of a log; `None` if it is empty.
+pub(super) async fn top(store: &Store, key: &str) -> Result<Option<Mark>, Failure> {
+    if let Some(known) = store.tops.get(key)
+        && let Some(top) = climb(store, key, known.seq).await?
+    {
+        return Ok(Some(top));
+    }
+    let Some(conversation) = conversation(store, key).await? else {
+        return Ok(None);
+    };
+    top_of(store, &conversation).await
+}
+
+/// The bounds of a log.
+pub(super) async fn extent(store: &Store, key: &str) -> Result<Extent, Failure> {
+    let Some(conversation) = conversation(store, key).await? else {
+        return Ok(Extent::default());
+    };
+    let Some(top) = top_of(store, &conversation).await? else {
+        return Ok(Extent::default());
+    };
+    let (first, last) = (
+        read(conversation.first, "conversations")?,
+        read(top.seq, "messages")?,
+    );
+    if first == 0 || first > last {
+        return Err(Failure::Damaged("conversations"));
+    }
+    Ok(Extent { first, last })
+}
+
+/// The document of a conversation.
+pub(super) async fn conversation(
+    store: &Store,
+    key: &str,
+) -> Result<Option<Conversation>, Failure> {
+    Ok(store.conversations.find_one(doc! { "key": key }).await?)
+}
+
+async fn top_of(store: &Store, conversation: &Conversation) -> Result<Option<Mark>, Failure> {
+    let key = conversation.key.as_str();
+    let known = store.tops.get(key).map_or(0, |known| known.seq);
+    let first = read(conversation.first, "conversations")?;
+    let hint = read(conversation.hint, "conversations")?;
+    let from = known.max(hint).max(first);
+    match climb(store, key, from).await? {
+        Some(top) => Ok(Some(top)),
+        // Made, but its first record was never stored.
+        None if from == first && first == 1 => Ok(None),
+        None => Err(Failure::Damaged("messages")),
+    }
+}
+
+/// The highest record, from one that is there upwards; `None` if that one is not.
+async fn climb(store: &Store, key: &str, from: u64) -> Result<Option<Mark>, Failure> {
+    let steps = (0..u64::BITS).map_while(|power| from.checked_add(1 << power));
+    let places: Vec<u64> = std::iter::once(from).chain(steps).collect();
+    let Some(mut top) = highest(store, key, &places).await? else {
+        return Ok(None);
+    };
+    let low = read(top.seq, "messages")?;
+    let above = places.into_iter().find(|place| *place > low);
+    let mut high = above.unwrap_or(SEQ_LIMIT + 1).min(SEQ_LIMIT + 1);
+    loop {
+        let low = read(top.seq, "messages")?;
+        let places = between(low, high);
+        if places.is_empty() {
+            let (seq, ts_max_ms) = (low, top.ts_max_ms);
+            store.tops.raise(key, Known { seq, ts_max_ms });
+            return Ok(Some(top));
+        }
+        if let Some(found) = highest(store, key, &places).await? {
+            top = found;
+        }
+        let low = read(top.seq, "messages")?;
+        high = places
+            .into_iter()
+            .find(|place| *place > low)
+            .unwrap_or(high);
+    }
+}
+
+/// Up to [`PROBES`] places strictly between two, in equal parts.
+pub(super) fn between(low: u64, high: u64) -> Vec<u64> {
+    let inside = (high - low).saturating_sub(1);
+    let step = inside.div_ceil(PROBES).max(1);
+    (1..=PROBES)
+        .map_while(|part| step.checked_mul(part)?.checked_add(low))
+        .take_while(|place| *place < high)
+        .collect()
+}
+
+async fn highest(store: &Store, key: &str, places: &[u64]) -> Result<Option<Mark>, Failure> {
+    let found = look_at(store, key, places).await?;
+    Ok(found.into_iter().max_by_key(|mark| mark.seq))
+}
+
+/// The records at some places of a log, by sequence; those that are there.
+pub(super) async fn look_at(
+    store: &Store,
+    key: &str,
+    places: &[u64],
+) -> Result<Vec<Mark>, Failure> {
+    let places: Vec<i64> = places
+        .iter()
+        .filter_map(|place| i64::try_from(*place).ok())
+        .collect();
+    let filter = doc! { "conversation": key, "seq": { "$in": places } };
+    let finding = store.marks.find(filter);
+    let found = finding.projection(mark_fields()).await?;
+    let mut found: Vec<Mark> = found.try_collect().await?;
+    found.sort_unstable_by_key(|mark| mark.seq);
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_places_between_cut_into_equal_parts() {
+        assert_eq!(between(7, 8), [0; 0]);
+        assert_eq!(between(7, 7), [0; 0]);
+        assert_eq!(between(7, 10), [8, 9]);
+        assert_eq!(between(0, 33), (1..=32).collect::<Vec<_>>());
+        assert_eq!(between(0, 65)[..3], [2, 4, 6]);
+        assert_eq!(between(0, 65).len(), 32);
+        let wide = between(1 << 40, SEQ_LIMIT);
+        assert!(wide.len() <= PROBES as usize && wide.is_sorted());
+        assert!(
+            wide.iter()
+                .all(|place| *place > 1 << 40 && *place < SEQ_LIMIT)
+        );
+    }
+}
