@@ -1,13 +1,16 @@
 //! The command line: one binary, one subcommand a role.
 
+mod account;
 mod client;
 mod role;
+pub mod script;
 mod seed;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+pub use account::AccountArgs;
 pub use client::ClientArgs;
 pub use role::{GatewayArgs, ServerArgs, ServiceArgs, StatusArgs};
 pub use seed::{SeedArgs, SeedLanguage};
@@ -44,6 +47,9 @@ pub enum Command {
     Status(StatusArgs),
     /// Chat in the terminal
     Client(ClientArgs),
+    /// What scripts use.
+    #[command(flatten)]
+    Script(script::ScriptCommand),
     /// Stop one server of a running `antiphon up`; the others go on
     StopServer(StopServerArgs),
     /// Fill the data directory with demo users, rooms and conversations

@@ -8,21 +8,24 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use antiphon::account::{Environment, GATEWAY_VARIABLE, PROFILE_VARIABLE};
 use antiphon::cli::{
     Cli, ClientArgs, Command, ConfigArgs, FilterCommand, GatewayArgs, SeedArgs, ServerArgs,
     StatusArgs, StopServerArgs, UpArgs,
 };
 use antiphon::config::{self, Config, LogFormat, LogLevel, LoginMode};
+use antiphon::profile::Folders;
 use antiphon::role::{GatewayRole, RoleError, ServerRole, StatusSource};
 use antiphon::seeding::Place;
 use antiphon::up::{self, Up};
-use antiphon::{output, seeding, settings, terminal};
+use antiphon::{output, script, seeding, settings, terminal};
 use antiphon_core::clock;
 use antiphon_core::error_chain::ErrorChain;
 use antiphon_core::shutdown::Shutdown;
 use antiphon_core::task::{self, TaskKind};
 use antiphon_core::words::Words;
 use clap::Parser;
+use etcetera::BaseStrategy;
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
@@ -50,6 +53,10 @@ fn main() -> ExitCode {
         Some(Command::Gateway(args)) => run_gateway(&args),
         Some(Command::Status(args)) => run_status(&args),
         Some(Command::Client(args)) => run_client(&args),
+        Some(Command::Script(command)) => {
+            let exit = script::run(command, &environment(), color());
+            ExitCode::from(exit.code())
+        }
         Some(Command::StopServer(args)) => run_stop_server(&args),
         Some(Command::Seed(args)) => run_seed(&args),
         Some(Command::Filter {
@@ -77,7 +84,7 @@ fn load_config(
         .config
         .as_deref()
         .or_else(|| here.exists().then_some(here));
-    Config::load(file, env_pairs(), &overrides).map_err(|problems| {
+    Config::load(file, config_pairs(), &overrides).map_err(|problems| {
         output::error_line(&problems.to_string());
         ExitCode::from(CONFIG)
     })
@@ -86,6 +93,38 @@ fn load_config(
 #[expect(clippy::disallowed_methods, reason = "main reads the environment")]
 fn env_pairs() -> impl Iterator<Item = (String, String)> {
     env::vars()
+}
+
+/// What the environment may say about the configuration; the client's variables don't.
+fn config_pairs() -> impl Iterator<Item = (String, String)> {
+    env_pairs().filter(|(name, _)| name != GATEWAY_VARIABLE && name != PROFILE_VARIABLE)
+}
+
+/// What the environment says about accounts.
+fn environment() -> Environment {
+    let find = |name: &str| {
+        let found = env_pairs().find(|(key, value)| key == name && !value.is_empty());
+        found.map(|(_, value)| value)
+    };
+    let folders = etcetera::choose_base_strategy().ok().map(|base| Folders {
+        config: base.config_dir().join("antiphon"),
+        state: base
+            .state_dir()
+            .unwrap_or_else(|| base.data_dir())
+            .join("antiphon"),
+    });
+    Environment {
+        folders,
+        gateway: find(GATEWAY_VARIABLE),
+        profile: find(PROFILE_VARIABLE),
+    }
+}
+
+/// Whether the user wants colors, where there is a terminal.
+fn color() -> bool {
+    let is_set = |name: &str| env_pairs().any(|(key, value)| key == name && !value.is_empty());
+    let is_dumb = env_pairs().any(|(key, value)| key == "TERM" && value == "dumb");
+    !is_set("NO_COLOR") && !is_dumb
 }
 
 fn data_dir(config: &Config) -> Result<PathBuf, ExitCode> {
@@ -355,10 +394,8 @@ fn end_at_once() {
 }
 
 fn run_client(args: &ClientArgs) -> ExitCode {
-    let is_set = |name: &str| env_pairs().any(|(key, value)| key == name && !value.is_empty());
-    let is_dumb = env_pairs().any(|(key, value)| key == "TERM" && value == "dumb");
-    let color = !is_set("NO_COLOR") && !is_dumb;
-    ExitCode::from(terminal::run(&runtime(), args, color).code())
+    let exit = terminal::run(&runtime(), args, &environment(), color());
+    ExitCode::from(exit.code())
 }
 
 /// The configuration and the data directory of a command that names one.

@@ -1,6 +1,8 @@
 //! The one place that writes to standard output for people and scripts. A reader that has
 //! gone away is not an error.
 
+pub mod sink;
+
 use std::io::Write;
 
 /// Writes a line to standard output.
@@ -18,4 +20,11 @@ pub fn text(text: &str) {
 /// Writes a line to standard error.
 pub fn error_line(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+/// Writes bytes to standard output as they are; a reader that has gone is an error here.
+pub fn bytes(bytes: &[u8]) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(bytes)?;
+    out.flush()
 }

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use antiphon_backend::zookeeper::ZooKeeperSettings;
 use antiphon_core::net::ClusterKey;
 use antiphon_core::words::{FilterSources, WordSources};
 use antiphon_gateway::{GatewayConfig, UnknownStrategy};
@@ -59,14 +58,6 @@ pub fn server(config: &Config, name: &str, key: ClusterKey) -> Settings {
             cluster: Some(config.cluster.advertise.clone()).filter(|addr| !addr.is_empty()),
         },
         ..Settings::new(name, key)
-    }
-}
-
-/// How ZooKeeper is used.
-pub fn zookeeper(config: &Config) -> ZooKeeperSettings {
-    ZooKeeperSettings {
-        session_timeout: Duration::from_millis(config.cluster.session_timeout_ms),
-        ..ZooKeeperSettings::default()
     }
 }
 

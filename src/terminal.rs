@@ -8,7 +8,6 @@ pub mod chat_line;
 pub mod command;
 pub mod feed;
 pub mod gate;
-pub mod login;
 pub mod outage;
 pub mod printer;
 pub mod questions;
@@ -20,100 +19,54 @@ pub mod shown;
 pub mod state;
 pub mod unsent;
 
-use std::io::{BufRead, IsTerminal, Read};
+use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::Duration;
 
-use antiphon_client::{Client, Events, GatewayUrl, StopReason};
+use antiphon_client::{Client, Events, StopReason};
 use antiphon_core::shutdown::Shutdown;
-use antiphon_protocol::UserName;
-use antiphon_protocol::client::Secret;
-use antiphon_protocol::limits::PASSWORD_CHARS_MAX;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
+use crate::account::entry::LOGIN_DEADLINE;
+use crate::account::{self, Account, Door, Environment, Purpose};
 use crate::cli::ClientArgs;
+use crate::exit::{Exit, Failed};
 use chat_line::{ChatLine, Typed};
 use command::{Answer, Commands, TerminalCommand};
 use gate::Gate;
-use login::{Account, LoginError};
 use printer::Printer;
-use questions::{Entry, NoAnswer};
 use render::Painter;
 use session::Session;
 use state::SharedState;
 use unsent::SharedUnsent;
 
-/// How often names and passwords are asked for.
-const TRIES_MAX: usize = 5;
 /// Time for the goodbye.
 const STOP_GRACE: Duration = Duration::from_secs(3);
-/// Longest password line: four bytes a character, and the line's end.
-const PASSWORD_LINE_BYTES_MAX: u64 = 4 * PASSWORD_CHARS_MAX as u64 + 2;
-
-/// How the command ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Exit {
-    /// The user left.
-    Done,
-    /// Something went wrong.
-    Failure,
-    /// The flags don't do.
-    Usage,
-    /// Name or password are not right.
-    Credentials,
-    /// No way to a server.
-    Unreachable,
-    /// Ctrl+C.
-    Interrupted,
-}
-
-impl Exit {
-    /// The process's exit code.
-    pub fn code(self) -> u8 {
-        match self {
-            Self::Done => 0,
-            Self::Failure => 1,
-            Self::Usage => 2,
-            Self::Credentials => 3,
-            Self::Unreachable => 4,
-            Self::Interrupted => 130,
-        }
-    }
-}
 
 fn end(exit: Exit, words: &str) -> Exit {
     screen::error_line(&format!("antiphon client: {words}"));
     exit
 }
 
-fn no_answer(reason: &NoAnswer) -> Exit {
-    match reason {
-        NoAnswer::Cancelled | NoAnswer::Interrupted => Exit::Interrupted,
-        NoAnswer::Broken(why) => end(Exit::Failure, why),
-    }
-}
-
 /// Runs the client; `color` says whether the user wants colors.
-pub fn run(runtime: &Runtime, args: &ClientArgs, color: bool) -> Exit {
+pub fn run(runtime: &Runtime, args: &ClientArgs, environment: &Environment, color: bool) -> Exit {
     let stdin_is_terminal = std::io::stdin().is_terminal();
-    if !std::io::stdout().is_terminal() || !(stdin_is_terminal || args.password_stdin) {
+    if !std::io::stdout().is_terminal() || !(stdin_is_terminal || args.account.password_stdin) {
         return end(
             Exit::Usage,
             "the chat needs a terminal on standard input and output; only the password may come \
              from elsewhere: --gateway URL --user NAME --password-stdin",
         );
     }
-    if args.password_stdin && args.user.is_none() {
-        return end(Exit::Usage, "--password-stdin needs --user NAME, too");
-    }
     // Tasks are spawned from this thread, too.
     let _entered = runtime.enter();
     let scope = Shutdown::new();
     let state = SharedState::default();
-    let (client, events) = match get_in(runtime, args, &scope, &state) {
+    let (client, events) = match get_in(runtime, args, environment, &scope, &state) {
         Ok(online) => online,
-        Err(exit) => return exit,
+        Err(Failed { exit, words }) if words.is_empty() => return exit,
+        Err(Failed { exit, words }) => return end(exit, &words),
     };
     let exit = chat(
         runtime,
@@ -132,69 +85,24 @@ pub fn run(runtime: &Runtime, args: &ClientArgs, color: bool) -> Exit {
 fn get_in(
     runtime: &Runtime,
     args: &ClientArgs,
+    environment: &Environment,
     scope: &Shutdown,
     state: &SharedState,
-) -> Result<(Client, Events), Exit> {
-    let gateway = match &args.gateway {
-        Some(raw) => GatewayUrl::parse(raw)
-            .map_err(|error| end(Exit::Usage, &format!("--gateway: {error}")))?,
-        None if args.password_stdin => GatewayUrl::parse(questions::DEFAULT_GATEWAY)
-            .map_err(|error| end(Exit::Usage, &error.to_string()))?,
-        None => questions::gateway().map_err(|reason| no_answer(&reason))?,
+) -> Result<(Client, Events), Failed> {
+    let mut account = Account::new(&args.account, environment)?;
+    let door = Door {
+        runtime,
+        scope,
+        purpose: Purpose::Chat,
+        timeout: LOGIN_DEADLINE,
+        patience: Some(session::SEND_PATIENCE),
+        interrupt: &Shutdown::new(),
     };
-    for _ in 0..TRIES_MAX {
-        let account = ask_account(args)?;
-        match runtime.block_on(login::log_in(&gateway, &account, scope, state)) {
-            Ok(online) => return Ok(online),
-            Err(LoginError::Credentials(why)) if args.password_stdin => {
-                return Err(end(Exit::Credentials, &why));
-            }
-            Err(LoginError::Credentials(why)) => screen::error_line(&format!("{why}; once more:")),
-            Err(LoginError::Unreachable(why)) => return Err(end(Exit::Unreachable, &why)),
-            Err(LoginError::Refused(why)) => return Err(end(Exit::Failure, &why)),
-        }
-    }
-    Err(end(Exit::Credentials, "too many tries"))
-}
-
-fn ask_account(args: &ClientArgs) -> Result<Account, Exit> {
-    let asked = |reason: NoAnswer| no_answer(&reason);
-    let register = if args.register {
-        true
-    } else if args.user.is_some() {
-        false
-    } else {
-        questions::entry().map_err(asked)? == Entry::Register
-    };
-    let user = match &args.user {
-        Some(raw) => {
-            UserName::parse(raw).map_err(|error| end(Exit::Usage, &format!("--user: {error}")))?
-        }
-        None => questions::name().map_err(asked)?,
-    };
-    let password = if args.password_stdin {
-        password_line()?
-    } else if register {
-        Some(questions::new_password().map_err(asked)?)
-    } else {
-        questions::password().map_err(asked)?
-    };
-    Ok(Account {
-        user,
-        password,
-        register,
-    })
-}
-
-/// The first line of standard input; `None` if it is empty.
-fn password_line() -> Result<Option<Secret>, Exit> {
-    let mut line = String::new();
-    let mut input = std::io::stdin().lock().take(PASSWORD_LINE_BYTES_MAX);
-    input
-        .read_line(&mut line)
-        .map_err(|error| end(Exit::Usage, &format!("--password-stdin: {error}")))?;
-    let password = line.trim_end_matches(['\r', '\n']);
-    Ok(Some(Secret(password.to_owned())).filter(|password| !password.0.is_empty()))
+    let live = account::live(&mut account, &door)?;
+    let mut known = state.lock();
+    known.server = live.server;
+    known.logged_in(live.username.as_str(), &live.conversations);
+    Ok((live.client, live.events))
 }
 
 fn chat(
@@ -276,9 +184,12 @@ fn left(session: &Session, unsent: &[String], exit: Exit) -> Exit {
     unsent.iter().for_each(|line| screen::line(line));
     match exit {
         Exit::Done => Exit::Failure,
-        Exit::Failure | Exit::Usage | Exit::Credentials | Exit::Unreachable | Exit::Interrupted => {
-            exit
-        }
+        Exit::Failure
+        | Exit::Usage
+        | Exit::Credentials
+        | Exit::Unreachable
+        | Exit::Interrupted
+        | Exit::ReaderGone => exit,
     }
 }
 

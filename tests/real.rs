@@ -5,3 +5,4 @@ mod ecosystem;
 mod failover;
 mod load;
 mod outage;
+mod seed;

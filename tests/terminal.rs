@@ -227,6 +227,8 @@ async fn questions_lead_into_the_chat_and_words_of_others_are_harmless() {
         dave.sees(question).await;
         dave.press(&format!("{PASSWORD}\r"));
     }
+    dave.sees("Remember me on this computer?").await;
+    dave.press("n\r");
     dave.sees("you are dave on ").await;
     let shown = dave.lines().join("\n");
     assert!(

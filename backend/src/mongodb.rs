@@ -32,7 +32,7 @@ pub use opening::{ConnectError, MongoSettings};
 use failure::{Effect, Failure};
 use gate::Gate;
 use limits::{CALL_DEADLINE, ROOM_LOCKS, SCAN_DEADLINE};
-use message_archive::{Conversation, Mark, Message, Tops};
+use message_archive::{Conversation, Mark, Message, Place, Tops};
 use opening::Opened;
 use room_store::{Cursor, Member, Room};
 use user_store::{Token, User};
@@ -55,6 +55,8 @@ struct Store {
     messages: Collection<Message>,
     /// The messages again, without their texts.
     marks: Collection<Mark>,
+    /// And again.
+    places: Collection<Place>,
     /// What this process knows of the logs' tops.
     tops: Tops,
     /// Held while a room is written to.
@@ -86,6 +88,7 @@ impl MongoStore {
             conversations: database.collection("conversations"),
             messages: database.collection("messages"),
             marks: database.collection("messages"),
+            places: database.collection("messages"),
             tops: Tops::default(),
             room_locks: (0..ROOM_LOCKS)
                 .map(|_| tokio::sync::Mutex::default())

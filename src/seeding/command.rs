@@ -13,8 +13,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::show::{self, Target};
 use super::{Place, SeedingError, forget_password, seed_place};
 use crate::cli::SeedArgs;
+use crate::exit::Exit;
 use crate::output;
-use crate::terminal::Exit;
 
 /// Why nothing more is done.
 #[derive(Debug, thiserror::Error)]

@@ -13,7 +13,7 @@ use antiphon_core::words::Words;
 use antiphon_protocol::ConversationId;
 use antiphon_protocol::client::Visibility;
 use tokio::sync::{mpsc, watch};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::room::Stored;
 use super::settings::Settings;
@@ -64,7 +64,8 @@ impl Background {
         let mut counts = Vec::new();
         for stored in batches {
             if let Err(error) = self.backends.recent.push(&stored.records).await {
-                warn!(error = %ErrorChain(&error), "could not cache recent messages");
+                // A store that is away says so itself, once.
+                debug!(error = %ErrorChain(&error), "could not cache recent messages");
             }
             counts.extend(
                 stored
@@ -81,7 +82,7 @@ impl Background {
             return;
         }
         if let Err(error) = self.backends.ranking.bump(counts).await {
-            warn!(error = %ErrorChain(&error), "could not count words");
+            debug!(error = %ErrorChain(&error), "could not count words");
         }
     }
 

@@ -310,6 +310,7 @@ impl Leader {
     /// Publishes the list of servers, again and again.
     async fn publish_directory(self: Arc<Self>, mut view: watch::Receiver<ClusterView>) {
         let mut ticks = clock::interval(DIRECTORY_INTERVAL);
+        let mut failing = false;
         loop {
             tokio::select! {
                 _ = ticks.tick() => {}
@@ -327,9 +328,18 @@ impl Leader {
                 .directory
                 .publish(directory, DIRECTORY_TTL)
                 .await;
-            let retained = self.backends.sessions.retain_nodes(&live).await;
-            for error in [published.err(), retained.err()].into_iter().flatten() {
-                warn!(error = %ErrorChain(&error), "could not publish the cluster's state");
+            // Whose list is refused has a successor, and its view of who is live is old.
+            let told = match published {
+                Ok(()) => self.backends.sessions.retain_nodes(&live).await,
+                Err(error) => Err(error),
+            };
+            let failed_before = std::mem::replace(&mut failing, told.is_err());
+            match told {
+                Ok(()) if failed_before => info!("the cluster's state is published again"),
+                Err(error) if !failed_before => {
+                    warn!(error = %ErrorChain(&error), "could not publish the cluster's state");
+                }
+                Ok(()) | Err(_) => {}
             }
         }
     }

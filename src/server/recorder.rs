@@ -336,7 +336,8 @@ impl Recorder {
     }
 
     /// Looks every draft up that is left; `absent` is told of those that are not in the log.
-    /// A record with another message id than the draft's was there before this append.
+    /// A record with another message id than the draft's was there before this append. Once a
+    /// look-up fails nothing more is known of the rest, so that nobody waits for each of them.
     async fn resolve(&self, part: &mut Part, absent: &Written) {
         while let Some(draft) = part.drafts.front() {
             let found = self
@@ -353,7 +354,7 @@ impl Recorder {
                 }
                 Ok(Some(record)) => Written::Duplicate(record),
                 Ok(None) => absent.clone(),
-                Err(_) => Written::Unknown,
+                Err(_) => return part.settle_all(&Written::Unknown),
             };
             part.settle(written);
         }

@@ -21,6 +21,8 @@ pub(crate) struct Options {
     pub(crate) servers: Option<u32>,
     pub(crate) open_login: bool,
     pub(crate) seed: bool,
+    /// HOST:PORT; a port that is free if absent.
+    pub(crate) gateway: Option<String>,
     pub(crate) set: Vec<(String, String)>,
 }
 
@@ -80,7 +82,8 @@ pub(crate) struct Cluster {
 pub(crate) fn up(data_dir: &Path, options: &Options) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_antiphon"));
     command.arg("up").arg("--data-dir").arg(data_dir);
-    command.args(["--gateway-addr", "127.0.0.1:0", "--json"]);
+    let gateway = options.gateway.as_deref().unwrap_or("127.0.0.1:0");
+    command.args(["--gateway-addr", gateway, "--json"]);
     if let Some(servers) = options.servers {
         command.args(["--servers", &servers.to_string()]);
     }

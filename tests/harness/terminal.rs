@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io::{Read, Write};
 use std::num::NonZeroU16;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
@@ -47,6 +47,8 @@ pub(crate) struct Terminal {
     keyboard: Box<dyn Write + Send>,
     child: Box<dyn Child + Send + Sync>,
     pty: Box<dyn MasterPty + Send>,
+    // Of a terminal that shares its home with no other.
+    _home: Option<tempfile::TempDir>,
 }
 
 impl fmt::Debug for Terminal {
@@ -55,18 +57,38 @@ impl fmt::Debug for Terminal {
     }
 }
 
+/// The variables that keep a process of a test out of everybody's home.
+pub(crate) fn set_home(home: &Path, mut set: impl FnMut(&str, &Path)) {
+    set("HOME", home);
+    set("XDG_CONFIG_HOME", &home.join("config"));
+    set("XDG_STATE_HOME", &home.join("state"));
+    set("XDG_DATA_HOME", &home.join("data"));
+}
+
 fn size(count: u16) -> NonZeroU16 {
     NonZeroU16::new(count).unwrap()
 }
 
 impl Terminal {
-    /// Starts `antiphon client` with these arguments, without colors.
+    /// Starts `antiphon client` with these arguments in a fresh home, without colors.
     pub(crate) fn start(name: &str, arguments: &[&str]) -> Self {
         Self::start_with(name, arguments, &Look::default())
     }
 
-    /// Starts it on a terminal that looks so.
+    /// Starts it in a fresh home, on a terminal that looks so.
     pub(crate) fn start_with(name: &str, arguments: &[&str], look: &Look) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let mut terminal = Self::launch(home.path(), name, arguments, look);
+        terminal._home = Some(home);
+        terminal
+    }
+
+    /// Starts it in a home, where it finds what was remembered there.
+    pub(crate) fn start_in(home: &Path, name: &str, arguments: &[&str]) -> Self {
+        Self::launch(home, name, arguments, &Look::default())
+    }
+
+    fn launch(home: &Path, name: &str, arguments: &[&str], look: &Look) -> Self {
         let pty_size = PtySize {
             rows: look.rows,
             cols: look.columns,
@@ -89,6 +111,7 @@ impl Terminal {
         for (key, value) in &look.env {
             command.env(key, value);
         }
+        set_home(home, |name, value| command.env(name, value));
         let child = pty.slave.spawn_command(command).unwrap();
         drop(pty.slave);
         let screen = Arc::new(Mutex::new(vt100::Parser::new(
@@ -118,6 +141,7 @@ impl Terminal {
             keyboard: pty.master.take_writer().unwrap(),
             child,
             pty: pty.master,
+            _home: None,
         }
     }
 

@@ -229,6 +229,11 @@ async fn talk(stage: &mut Stage) {
     stage.play(":delay never 4000", "/delay cancel 3").await;
     stage.play("/delay", "   3  in").await;
     stage.play("/delay cancel 3", "taken back").await;
+    comes_back(stage).await;
+    stage.end("talk").await;
+}
+
+async fn comes_back(stage: &mut Stage) {
     let nowhere = "/chat room:nowhere let me in";
     stage.play(nowhere, "! not stored: #nowhere").await;
     stage.play("/pending", "  #nowhere \"let me in\": ").await;
@@ -243,7 +248,6 @@ async fn talk(stage: &mut Stage) {
     stage
         .play("/pending", "everything you said is stored")
         .await;
-    stage.end("talk").await;
 }
 
 async fn reading(stage: &mut Stage) {

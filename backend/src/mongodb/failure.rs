@@ -234,3 +234,47 @@ fn is_outage(error: &Error) -> bool {
             | ErrorKind::InvalidArgument { .. }
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, ErrorKind as Io};
+
+    use super::*;
+
+    fn broken(kind: Io) -> Failure {
+        Failure::Driver(io::Error::from(kind).into())
+    }
+
+    #[test]
+    fn a_write_over_a_broken_connection_is_unknown_and_a_refused_one_is_not() {
+        use BackendErrorKind::{Timeout, Unavailable};
+        for (failure, written, read) in [
+            (broken(Io::ConnectionReset), Timeout, Unavailable),
+            (broken(Io::UnexpectedEof), Timeout, Unavailable),
+            (broken(Io::TimedOut), Timeout, Unavailable),
+            (broken(Io::ConnectionRefused), Unavailable, Unavailable),
+            (
+                broken(Io::ConnectionReset).before_writing(),
+                Unavailable,
+                Unavailable,
+            ),
+            (
+                Failure::Partly(Box::new(broken(Io::ConnectionRefused))),
+                Timeout,
+                Timeout,
+            ),
+            (Failure::Outrun(3), Unavailable, Unavailable),
+        ] {
+            assert_eq!(failure.kind(Effect::Write), written, "{failure:?}");
+            assert_eq!(failure.kind(Effect::Read), read, "{failure:?}");
+        }
+    }
+
+    #[test]
+    fn only_a_connection_may_mean_an_outage() {
+        assert!(broken(Io::ConnectionReset).is_outage());
+        assert!(Failure::Partly(Box::new(broken(Io::UnexpectedEof))).is_outage());
+        assert!(!Failure::Damaged("x").is_outage());
+        assert!(!Failure::Refused(BackendErrorKind::Conflict).is_outage());
+    }
+}

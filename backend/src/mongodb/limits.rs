@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-/// Longest wait for a server of the replica set that can take a call. A killed primary's
-/// successor is elected in less where the set is healthy.
-pub(super) const SERVER_SELECTION_TIMEOUT: Duration = Duration::from_secs(2);
+/// Longest wait for a server of the replica set that can take a call: above
+/// [`HEARTBEAT_EVERY`], for after an answer like "not the primary" the driver waits for the
+/// next look at the server.
+pub(super) const SERVER_SELECTION_TIMEOUT: Duration = Duration::from_secs(3);
 /// Longest wait for a connection to open.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How often each server of the set is looked at.
-pub(super) const HEARTBEAT_EVERY: Duration = Duration::from_secs(2);
+pub(super) const HEARTBEAT_EVERY: Duration = Duration::from_secs(1);
 /// Longest call. With [`PING_DEADLINE`] behind it, a sender is told within 6 s.
 pub(super) const CALL_DEADLINE: Duration = Duration::from_secs(4);
 /// Longest call that reads much: counts, and the rebuilding of caches.
@@ -65,5 +66,7 @@ pub(super) const ROOM_LOCKS: usize = 64;
 /// Upserts of a read cursor, when another process made the same one meanwhile.
 pub(super) const UPSERTS_MAX: u32 = 3;
 
+const _: () = assert!(HEARTBEAT_EVERY.as_millis() < SERVER_SELECTION_TIMEOUT.as_millis());
+const _: () = assert!(SERVER_SELECTION_TIMEOUT.as_millis() < CALL_DEADLINE.as_millis());
 const _: () = assert!(CONVERSATIONS_AT_ONCE < CONNECTIONS_MAX as usize);
 const _: () = assert!(PROBES >= 2 && SEARCH_GROWTH >= 2);

@@ -19,13 +19,11 @@ use antiphon_core::contract::{
 use antiphon_core::words::query_tokens;
 use antiphon_protocol::{ClientId, ConversationId, UserName};
 use async_trait::async_trait;
-use futures_util::TryStreamExt;
 use mongodb::bson::doc;
 
 use super::Store;
-use super::failure::Failure;
 
-pub(super) use document::{Conversation, Mark, Message};
+pub(super) use document::{Conversation, Mark, Message, Place};
 pub(super) use tops::Tops;
 
 /// [`MessageArchive`] on MongoDB.
@@ -102,16 +100,7 @@ impl MessageArchive for MongoMessageArchive {
     }
 
     async fn direct_conversations(&self, user: &UserName) -> BackendResult<Vec<ConversationId>> {
-        let filter = doc! { "users": user.as_str() };
-        let work = async {
-            let found = self.0.conversations.find(filter).sort(doc! { "key": 1 });
-            let keys = found.await?.err_into();
-            keys.and_then(async |found: Conversation| {
-                ConversationId::from_key(&found.key).ok_or(Failure::Damaged("conversations"))
-            })
-            .try_collect()
-            .await
-        };
+        let work = bounds::of_user(&self.0, user);
         self.0
             .read("message_archive.direct_conversations", work)
             .await

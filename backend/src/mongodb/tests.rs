@@ -7,6 +7,7 @@ mod damage;
 mod indexes;
 mod lost_reply;
 mod outage;
+mod refusal;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -41,7 +42,8 @@ impl Databases {
     }
 
     async fn of_own_server() -> Self {
-        let server = MongoServer::start().await;
+        // With commands by which a test says what the server is to answer.
+        let server = MongoServer::start_with(&["--enable-test-commands"]).await;
         Self::on(server.url("antiphon"), Some(server))
     }
 

@@ -65,7 +65,7 @@ pub(super) struct RedisSessionRegistry {
 impl RedisSessionRegistry {
     pub(super) fn new(gate: Arc<Gate>, keys: &Keys, settings: &RedisSettings) -> Self {
         let names = [
-            "entries", "by_user", "counts", "by_node", "leases", "dead", "live",
+            "entries", "by_user", "users", "by_node", "leases", "dead", "live",
         ];
         let keys = names.iter().map(|name| keys.key("sessions", "", name));
         Self {

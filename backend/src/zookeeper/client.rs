@@ -5,6 +5,7 @@
 //! end with the runtime. Its log, which prints the session's password, is not listened to. Who
 //! it is is told anew on each connection, because the driver does it only once.
 
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -15,8 +16,9 @@ use antiphon_core::shutdown::Shutdown;
 use futures_util::future::BoxFuture;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, oneshot};
+use tracing::instrument::WithSubscriber;
 use tracing::subscriber::NoSubscriber;
-use tracing::warn;
+use tracing::{Dispatch, warn};
 use zookeeper_async::{Acl, CreateMode, Stat, ZkError, ZkResult, ZooKeeper};
 
 use super::address::Address;
@@ -125,6 +127,8 @@ pub(super) struct Client {
     deadline: Duration,
     /// The connection that knows who this is.
     introduced: AtomicU64,
+    /// Where the driver's log goes.
+    silence: Dispatch,
 }
 
 impl std::fmt::Debug for Client {
@@ -186,6 +190,7 @@ impl Client {
             timeout: granted,
             deadline: call_deadline(granted),
             introduced: AtomicU64::new(0),
+            silence: Dispatch::new(NoSubscriber::default()),
         })
     }
 
@@ -357,6 +362,7 @@ impl Client {
         connection: Connection,
         asked: BoxFuture<'_, ZkResult<T>>,
     ) -> Call<T> {
+        let asked = asked.with_subscriber(self.silence.clone());
         tokio::select! {
             biased;
             answer = clock::timeout(self.deadline, asked) => match answer {
@@ -453,7 +459,11 @@ impl Thread {
 
     /// Until stopped, or the session is over.
     async fn live(&self, driver: oneshot::Sender<ZooKeeper>) {
-        let Ok(listener) = TcpListener::bind("127.0.0.1:0").await else {
+        let listener = match TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await {
+            Ok(listener) => Ok(listener),
+            Err(_) => TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).await,
+        };
+        let Ok(listener) = listener else {
             return;
         };
         let Ok(addr) = listener.local_addr() else {

@@ -327,3 +327,6 @@ fn given_ticket(frame: &[u8]) -> Option<(Duration, Ticket)> {
     let timeout = u64::try_from(timeout).unwrap_or(0);
     Some((Duration::from_millis(timeout), ticket))
 }
+
+#[cfg(test)]
+mod tests;

@@ -52,6 +52,18 @@ async fn one_server_of_three_may_fall_silent() {
     .await;
 }
 
+/// What this process has used of the processor, in seconds.
+fn processor_seconds() -> u64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    // Behind the name, which ends with the last bracket: user and system time.
+    let (_, fields) = stat.rsplit_once(')').unwrap();
+    let ticks = fields.split_whitespace().skip(11).take(2);
+    ticks
+        .map(|ticks| ticks.parse::<u64>().unwrap())
+        .sum::<u64>()
+        / 100
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn all_of_them_away_for_a_while_is_ridden_through() {
     let ensemble = ZooKeeperEnsemble::start().await;
@@ -66,12 +78,16 @@ async fn all_of_them_away_for_a_while_is_ridden_through() {
     let begun = clock::now();
     ensemble.kill();
     suspended(&coordinator).await;
+    let used = processor_seconds();
     while begun.elapsed() < AWAY {
         assert_eq!(one.now(), Leadership::Leader { epoch });
         assert_eq!(two.now(), Leadership::Follower);
         assert_eq!(*coordinator.view().borrow(), before);
         clock::sleep(Duration::from_millis(100)).await;
     }
+    // The driver alone spins while nobody answers.
+    let used = processor_seconds() - used;
+    assert!(used < AWAY.as_secs() / 3, "used {used} s of processor time");
     ensemble.restart().await;
     connected(&coordinator).await;
     assert_eq!(one.now(), Leadership::Leader { epoch });

@@ -7,11 +7,12 @@ use antiphon_protocol::NodeId;
 use tokio::sync::watch;
 
 use super::watched;
-use crate::contract::{ClusterView, Coordinator, Leadership, NodeRecord, Registration};
+use crate::contract::{ClusterView, Contact, Coordinator, Leadership, NodeRecord, Registration};
 
 /// Every promise.
 pub async fn all<Fut: Future<Output = Arc<dyn Coordinator>>>(make: impl Fn() -> Fut) {
     a_registration_is_in_the_view_as_it_was_told(&*make().await).await;
+    a_service_that_answers_is_in_contact(&*make().await).await;
     incarnations_of_a_name_rise(&*make().await).await;
     a_new_registration_of_a_name_replaces_the_old_one(&*make().await).await;
     what_a_replaced_registration_does_leaves_the_new_one_alone(&*make().await).await;
@@ -90,6 +91,16 @@ pub async fn a_registration_is_in_the_view_as_it_was_told(coordinator: &dyn Coor
         view(coordinator, "a late watcher sees the same", complete).await,
         seen
     );
+}
+
+/// Before a registration, with one, and after it.
+pub async fn a_service_that_answers_is_in_contact(coordinator: &dyn Coordinator) {
+    let contact = coordinator.contact();
+    assert_eq!(*contact.borrow(), Contact::Connected);
+    let one = join(coordinator, "one").await;
+    assert_eq!(*contact.borrow(), Contact::Connected);
+    one.deregister().await.expect("leaves");
+    assert_eq!(*contact.borrow(), Contact::Connected);
 }
 
 /// Also after the name left.

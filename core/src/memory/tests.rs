@@ -14,6 +14,39 @@ async fn coordinator_keeps_its_promises() {
     .await;
 }
 
+/// What it has told stays, and what happens meanwhile is noticed afterwards.
+#[tokio::test]
+async fn a_coordinator_that_is_away_says_so_and_tells_nothing_new() {
+    let coordinator = MemoryCoordinator::new(0);
+    let record = |name: &str| NodeRecord {
+        name: name.to_owned(),
+        cluster_addr: "a:1".to_owned(),
+        client_host: "a".to_owned(),
+        client_port: 1,
+    };
+    let one = coordinator.register(record("one")).await.unwrap();
+    let two = coordinator.register(record("two")).await.unwrap();
+    let mut leads = one.campaign().await.unwrap();
+    let mut follows = two.campaign().await.unwrap();
+    let (view, contact) = (coordinator.view(), coordinator.contact());
+    let before = view.borrow().clone();
+    leads.mark_unchanged();
+    follows.mark_unchanged();
+    coordinator.set_away(true);
+    assert!(matches!(*contact.borrow(), Contact::Suspended { .. }));
+    let refused = coordinator.register(record("three")).await.err();
+    assert!(refused.is_some_and(|error| error.is_retryable()));
+    assert!(two.resign().await.is_err() && two.deregister().await.is_err());
+    drop(one);
+    assert_eq!(*view.borrow(), before);
+    assert!(!leads.has_changed().unwrap() && !follows.has_changed().unwrap());
+    coordinator.set_away(false);
+    assert_eq!(*contact.borrow(), Contact::Connected);
+    assert_eq!(*leads.borrow(), Leadership::Lost);
+    assert!(matches!(*follows.borrow(), Leadership::Leader { .. }));
+    assert_eq!(view.borrow().members.len(), 1);
+}
+
 /// Pitfall 81: a list that is not renewed ends.
 #[tokio::test]
 async fn server_directory_keeps_its_promises() {

@@ -4,7 +4,10 @@
 //! from a place that is known to be there, then at places that cut the rest into equal parts.
 //! That is a handful of queries of at most a few dozen keys each, for a log of any length.
 
+use std::collections::HashSet;
+
 use antiphon_core::contract::Extent;
+use antiphon_protocol::{ConversationId, UserName};
 use futures_util::TryStreamExt;
 use mongodb::bson::doc;
 
@@ -12,7 +15,7 @@ use super::super::Store;
 use super::super::failure::Failure;
 use super::super::limits::PROBES;
 use super::super::number::read;
-use super::document::{Conversation, Mark, SEQ_LIMIT, mark_fields};
+use super::document::{Conversation, Mark, Place, SEQ_LIMIT, mark_fields, place_fields};
 use super::tops::Known;
 
 /// The top of a log; `None` if it is empty.
@@ -52,6 +55,34 @@ pub(super) async fn conversation(
     key: &str,
 ) -> Result<Option<Conversation>, Failure> {
     Ok(store.conversations.find_one(doc! { "key": key }).await?)
+}
+
+/// The direct conversations that a user has a part in, by key; without those whose first
+/// record was never stored.
+pub(super) async fn of_user(
+    store: &Store,
+    user: &UserName,
+) -> Result<Vec<ConversationId>, Failure> {
+    let finding = store.conversations.find(doc! { "users": user.as_str() });
+    let found = finding.sort(doc! { "key": 1 }).await?;
+    let found: Vec<Conversation> = found.try_collect().await?;
+    let is_young = |conversation: &&Conversation| conversation.hint == 0 && conversation.first <= 1;
+    let young: Vec<&str> = found
+        .iter()
+        .filter(is_young)
+        .map(|conversation| conversation.key.as_str())
+        .collect();
+    let firsts = doc! { "conversation": { "$in": young }, "seq": 1_i64 };
+    let firsts = store.places.find(firsts).projection(place_fields()).await?;
+    let begun: Vec<Place> = firsts.try_collect().await?;
+    let begun: HashSet<String> = begun.into_iter().map(|place| place.conversation).collect();
+    let is_there =
+        |conversation: &Conversation| !is_young(&conversation) || begun.contains(&conversation.key);
+    let damaged = || Failure::Damaged("conversations");
+    let found = found.into_iter().filter(is_there);
+    found
+        .map(|conversation| ConversationId::from_key(&conversation.key).ok_or_else(damaged))
+        .collect()
 }
 
 async fn top_of(store: &Store, conversation: &Conversation) -> Result<Option<Mark>, Failure> {

@@ -57,6 +57,17 @@ pub(super) fn mark_fields() -> Document {
     doc! { "_id": 1, "seq": 1, "epoch": 1, "ts_ms": 1, "ts_max_ms": 1 }
 }
 
+/// Whose a record is.
+#[derive(Debug, Deserialize)]
+pub(in super::super) struct Place {
+    pub(super) conversation: String,
+}
+
+/// What is read of a document for a [`Place`].
+pub(super) fn place_fields() -> Document {
+    doc! { "_id": 0, "conversation": 1 }
+}
+
 /// A conversation. It is made before its first record.
 #[derive(Debug, Serialize, Deserialize)]
 pub(in super::super) struct Conversation {

@@ -128,6 +128,35 @@ async fn every_acked_write_is_majority_journaled_and_every_read_of_a_majority() 
     assert!(writes >= 14 && reads >= 5, "{writes} writes, {reads} reads");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn joins_through_two_servers_all_count() {
+    let databases = Databases::start().await;
+    let url = databases.url();
+    let stores = [connect(&url).await, connect(&url).await];
+    let hall = RoomName::parse("hall").unwrap();
+    let member = |user: String| MemberRecord {
+        room: hall.clone(),
+        user: name(&user),
+        standing: Standing::Member,
+        since_ms: 0,
+    };
+    let record = RoomRecord {
+        name: hall.clone(),
+        visibility: Visibility::Public,
+        topic: String::new(),
+        created_at_ms: 0,
+    };
+    let rooms = stores[0].rooms();
+    rooms.create(record, Vec::new(), 0).await.unwrap();
+    let joins = (0..40).map(|number| {
+        let (rooms, row) = (stores[number % 2].rooms(), member(format!("user{number}")));
+        async move { rooms.put_member(row, 0).await.unwrap() }
+    });
+    futures_util::future::join_all(joins).await;
+    assert_eq!(rooms.member_count(&hall).await.unwrap(), 40);
+    assert_eq!(rooms.members(&hall).await.unwrap().len(), 40);
+}
+
 /// A deposed leader's write that runs at the same time as its successor's never undoes it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kick_by_a_newer_epoch_stands_whatever_the_older_does_meanwhile() {

@@ -3,6 +3,7 @@
 use antiphon_core::contract::{
     AppendOutcome, BackendErrorKind, Extent, MessageArchive, SeqRange, Tail,
 };
+use antiphon_protocol::ConversationId;
 use mongodb::bson::{Document, doc};
 use mongodb::{Client, Collection};
 
@@ -108,6 +109,27 @@ async fn a_conversation_that_is_gone_from_its_messages_is_no_empty_log() {
     let taken = AppendOutcome::SequenceTaken(Tail { seq: 3, epoch: 1 });
     assert_eq!(outcome.await.unwrap(), [taken]);
     assert_eq!(archive.count().await.unwrap(), 3);
+}
+
+#[tokio::test]
+async fn a_direct_conversation_without_a_record_is_not_listed() {
+    let (_databases, url, messages, conversations) = opened().await;
+    let archive = connect(&url).await.archive();
+    let with = |peer: &str| ConversationId::direct(name("ann"), name(peer));
+    for peer in ["bob", "cat"] {
+        archive.append(vec![chat(&with(peer), 1)]).await.unwrap();
+    }
+    // As if the store had gone away behind the conversation's document.
+    let never = doc! { "conversation": with("bob").key() };
+    messages.delete_many(never).await.unwrap();
+    let listed = archive.direct_conversations(&name("ann")).await.unwrap();
+    assert_eq!(listed, [with("cat")]);
+    // An old one's first record may be gone.
+    let old = doc! { "$set": { "first": 7_i64 } };
+    let old_one = doc! { "key": with("bob").key() };
+    conversations.update_one(old_one, old).await.unwrap();
+    let listed = archive.direct_conversations(&name("ann")).await.unwrap();
+    assert_eq!(listed, [with("bob"), with("cat")]);
 }
 
 /// Removing the oldest: the first sequence is raised, then the records below it are deleted.

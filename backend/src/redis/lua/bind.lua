@@ -10,9 +10,8 @@ for i = 3, #ARGV, 4 do
   else
     redis.call('HSET', SESSIONS, session, value)
     forget(session, before)
-    if redis.call('ZADD', BY_USER, 0, user .. '\0' .. session) == 1 then
-      redis.call('HINCRBY', COUNTS, user, 1)
-    end
+    redis.call('ZADD', BY_USER, 0, user .. '\0' .. session)
+    redis.call('SADD', USERS, user)
     redis.call('ZADD', BY_NODE, 0, node .. ':' .. session)
     grant(node, tonumber(ARGV[1]))
     bound = bound + 1

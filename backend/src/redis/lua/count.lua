@@ -1,3 +1,3 @@
 -- ARGV: how many to reap. The number of users, and 1 if some of them are still to be reaped.
 local more = reap(ARGV[1])
-return { redis.call('HLEN', COUNTS), more }
+return { redis.call('SCARD', USERS), more }

@@ -1,9 +1,9 @@
 -- What the scripts of the session registry share.
 --
--- KEYS: entries by session; "user\0session" by name; sessions per user; "node:session" by name;
--- the end of each node's lease; by name the highest incarnation that is dead; the nodes last
--- told live. A node is its incarnation in 20 digits, a colon, and its name.
-local SESSIONS, BY_USER, COUNTS, BY_NODE, LEASES, DEAD, LIVE = unpack(KEYS)
+-- KEYS: entries by session; "user\0session" by name; users; "node:session" by name; the end of
+-- each node's lease; by name the highest incarnation that is dead; the nodes last told live. A
+-- node is its incarnation in 20 digits, a colon, and its name.
+local SESSIONS, BY_USER, USERS, BY_NODE, LEASES, DEAD, LIVE = unpack(KEYS)
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
@@ -49,10 +49,10 @@ local function forget(session, entry)
     return
   end
   redis.call('ZREM', BY_NODE, entry.node .. ':' .. session)
-  if redis.call('ZREM', BY_USER, entry.user .. '\0' .. session) == 1 then
-    if redis.call('HINCRBY', COUNTS, entry.user, -1) <= 0 then
-      redis.call('HDEL', COUNTS, entry.user)
-    end
+  redis.call('ZREM', BY_USER, entry.user .. '\0' .. session)
+  local other = redis.call('ZRANGEBYLEX', BY_USER, '[' .. entry.user .. '\0', '(' .. entry.user .. '\1', 'LIMIT', 0, 1)
+  if #other == 0 then
+    redis.call('SREM', USERS, entry.user)
   end
 end
 

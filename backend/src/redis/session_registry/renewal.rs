@@ -18,6 +18,8 @@ const COMPARE: &str = "session_registry.compare";
 const PER_CALL_MAX: usize = 200;
 /// Calls for one list; as many as a million sessions need.
 const CALLS_MAX: usize = 5_001;
+/// Every so many renewals all is compared: Redis may have evicted a key.
+const RENEWALS_PER_COMPARISON: u32 = 6;
 /// What a script says of a node.
 const DEAD: u8 = 0;
 const NEW_LEASE: u8 = 2;
@@ -26,9 +28,15 @@ impl RedisSessionRegistry {
     /// Renews for ever.
     pub(in crate::redis) async fn keep_announced(self: Arc<Self>) {
         let mut losses = self.gate.losses();
+        let mut renewals: u32 = 0;
         loop {
             tokio::select! {
-                () = clock::sleep(self.renew_interval) => {}
+                () = clock::sleep(self.renew_interval) => {
+                    renewals = renewals.wrapping_add(1);
+                    if renewals.is_multiple_of(RENEWALS_PER_COMPARISON) {
+                        self.announced.mark_all_doubtful();
+                    }
+                }
                 // The gate, which sends, is ours: it can't have gone.
                 _ = losses.changed() => self.announced.mark_all_doubtful(),
             }
@@ -129,10 +137,10 @@ impl RedisSessionRegistry {
                 .arg(&after)
                 .arg(PER_CALL_MAX);
             let page: Vec<String> = self.gate.run(COMPARE, &scripts::LISTED, &call).await?;
-            let is_last = page.len() < PER_CALL_MAX;
-            after = page.last().cloned().unwrap_or_default();
-            listed.extend(page.into_iter().map(SessionId));
-            if is_last {
+            let mut page = page.into_iter();
+            after = page.next().unwrap_or_default();
+            listed.extend(page.map(SessionId));
+            if after.is_empty() {
                 break;
             }
         }

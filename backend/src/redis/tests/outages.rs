@@ -176,22 +176,54 @@ async fn everything_is_rebuilt_after_a_flush() {
 
 /// As after a restart from an old copy of its data.
 #[tokio::test]
-async fn a_restart_without_its_data_is_a_flush() {
-    let server = RedisServer::start_with(&["--appendonly", "no"]).await;
-    // The renewals alone would not find it soon.
-    let settings = RedisSettings {
-        renew_interval: Duration::from_secs(3_600),
-        lease: Duration::from_secs(7_200),
-        ..brisk()
-    };
-    let client = connect(&server.url(), settings).await;
-    let bound = session("ann", &node("one", 1));
-    client.sessions().bind(bound.clone()).await.unwrap();
-    server.restart().await;
-    eventually(&server, "ann is announced again", async || {
-        (sessions_of(&client, "ann").await.ok()? == [bound.session.clone()]).then_some(())
-    })
-    .await;
+async fn after_a_restart_redis_is_told_what_it_lacks() {
+    for appendonly in ["no", "yes"] {
+        let server = RedisServer::start_with(&["--appendonly", appendonly]).await;
+        // The renewals alone would not find it soon.
+        let settings = RedisSettings {
+            renew_interval: Duration::from_secs(3_600),
+            lease: Duration::from_secs(7_200),
+            ..brisk()
+        };
+        let client = connect(&server.url(), settings).await;
+        let bound = session("ann", &node("one", 1));
+        client.sessions().bind(bound.clone()).await.unwrap();
+        let _: u64 = command(&server, &["DEL", "antiphon:1:{sessions:}:entries"]).await;
+        server.restart().await;
+        eventually(&server, "ann is announced again", async || {
+            (sessions_of(&client, "ann").await.ok()? == [bound.session.clone()]).then_some(())
+        })
+        .await;
+    }
+}
+
+/// As a Redis does that may evict what it likes.
+#[tokio::test]
+async fn a_key_that_is_gone_is_rebuilt() {
+    let server = RedisServer::start().await;
+    let client = connect(&server.url(), brisk()).await;
+    let on = node("one", 1);
+    for name in ["ann", "ann", "bob"] {
+        client.sessions().bind(session(name, &on)).await.unwrap();
+    }
+    for key in ["entries", "by_user", "users", "by_node", "leases"] {
+        let key = format!("antiphon:1:{{sessions:}}:{key}");
+        let gone: u64 = command(&server, &["DEL", &key]).await;
+        assert_eq!(gone, 1, "{key}");
+        eventually(
+            &server,
+            &format!("all is there again without {key}"),
+            async || {
+                let there: u64 = command(&server, &["EXISTS", &key]).await;
+                let online = client.sessions().online("", "", 10).await.unwrap();
+                let sessions: Vec<u64> = online.iter().map(|entry| entry.sessions).collect();
+                let count = client.sessions().count().await.unwrap();
+                let located = sessions_of(&client, "ann").await.unwrap().len();
+                (there == 1 && sessions == [2, 1] && count == 2 && located == 2).then_some(())
+            },
+        )
+        .await;
+    }
 }
 
 /// Also the scripts that Redis has forgotten are sent again.

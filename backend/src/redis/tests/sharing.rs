@@ -183,3 +183,26 @@ async fn every_key_has_the_prefix_and_ends() {
         assert!(life > 0, "{key} stays for ever");
     }
 }
+
+/// Not only what is read is bounded.
+#[tokio::test]
+async fn what_redis_keeps_is_bounded() {
+    let server = RedisServer::start().await;
+    let client = connect(&server.url(), RedisSettings::default()).await;
+    for from in [1, 40, 90] {
+        let records: Vec<_> = (from..from + 60).map(|seq| record("lobby", seq)).collect();
+        client.recent().push(&records).await.unwrap();
+    }
+    let key = "antiphon:1:{recent:room%3Alobby}:records";
+    let kept: usize = command(&server, &["ZCARD", key]).await;
+    assert_eq!(kept, antiphon_protocol::limits::RECENT_MAX);
+    let words = (0..20_000).map(|i| (format!("word{i}"), 1)).collect();
+    let flood = WordCounts { words, ..said("") };
+    client.ranking().bump(vec![flood]).await.unwrap();
+    let keys: Vec<String> = command(&server, &["KEYS", "antiphon:1:{words:*"]).await;
+    assert_eq!(keys.len(), 3, "a minute, an hour, a day: {keys:?}");
+    for key in keys {
+        let kept: usize = command(&server, &["ZCARD", &key]).await;
+        assert!((1_000..8_000).contains(&kept), "{key} has {kept} words");
+    }
+}
