@@ -157,6 +157,9 @@ fn chat(
     };
     welcome(&session);
     let exit = read_lines(runtime, &mut line, &mut session);
+    if let Some(words) = command::give_up(&session) {
+        screen::line(&words);
+    }
     let unsent = runtime.block_on(session.settle());
     runtime.block_on(session.tell_read());
     session.client.stop();
@@ -197,21 +200,19 @@ fn welcome(session: &Session) {
     let words = format!(
         "{} {} {}",
         painter.dim("— you are"),
-        painter.name(&state.me),
+        painter.own_name(&state.me),
         painter.dim(&format!("on {server}; /help lists the commands"))
     );
     screen::line(&words);
     if state.rooms.is_empty() {
         screen::line(&painter.dim("— you are in no room yet: /join shows them"));
     } else {
-        let rooms: Vec<String> = state
-            .rooms
-            .iter()
-            .map(|room| format!("#{}", sanitize::line(room)))
-            .collect();
-        let rooms = rooms.join(", ");
+        let rooms = state::rooms_in_words(&state.rooms);
         let words = format!("— your rooms: {rooms}; /join ROOM goes there");
         screen::line(&painter.dim(&words));
+    }
+    if !state.unread.is_empty() {
+        screen::line(&painter.dim("— there is something new: /next shows it, /unread lists it"));
     }
 }
 
@@ -290,18 +291,29 @@ fn take_line(
     let command = match command::parse(trimmed) {
         Ok(command) => command,
         Err(error) => {
+            if erasable {
+                line.erase(text);
+                screen::line(&session.painter.typed(&harmless));
+            }
             screen::line(&session.painter.command_error(&error));
             return false;
         }
     };
     // A message appears in its place among the others once it is stored. If something was
     // printed at the very moment of Enter, what was typed can't be taken back: it stays too.
-    if erasable && becomes_message(&command, session) {
+    // A command stays, without the prompt, which is out of date soon.
+    if erasable {
         line.erase(text);
+        if !becomes_message(&command, session) {
+            screen::line(&session.painter.typed(&harmless));
+        }
     }
     // The chain turns errors into answers.
     let answer = runtime.block_on(commands.dispatch(session, command));
     let answer = answer.unwrap_or_else(|error| Answer::line(session.painter.command_error(&error)));
+    if answer.clear {
+        line.clear();
+    }
     answer.lines.iter().for_each(|line| screen::line(line));
     answer.quit
 }
@@ -310,8 +322,11 @@ fn becomes_message(command: &TerminalCommand, session: &Session) -> bool {
     if let TerminalCommand::Msg(msg) = command {
         return msg.text.is_some();
     }
-    let here = matches!(command, TerminalCommand::Say(_)) && session.state.lock().current.is_some();
-    here || matches!(command, TerminalCommand::ChatTo(_))
+    let state = session.state.lock();
+    let said_here = matches!(command, TerminalCommand::Say(_) | TerminalCommand::Me(_));
+    let answers = matches!(command, TerminalCommand::Reply(_)) && state.reply_to.is_some();
+    let here = said_here && state.current.is_some();
+    here || answers || matches!(command, TerminalCommand::ChatTo(_))
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ pub(crate) mod pty_bytes;
 pub(crate) mod raw;
 pub(crate) mod real;
 pub(crate) mod relay;
+pub(crate) mod screens;
 pub(crate) mod terminal;
 pub(crate) mod wait;
 

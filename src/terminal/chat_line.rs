@@ -41,6 +41,10 @@ const HISTORY_MAX: usize = 200;
 const TYPING_COLUMNS_MIN: usize = 8;
 /// The prompt of a screen that has room for nothing else.
 const MARK: &str = "› ";
+/// How a prompt ends that was made without a connection ...
+const OFFLINE: &str = "(offline) › ";
+/// ... and what stands there as soon as there is one, just as wide.
+const BACK: &str = "(on line) › ";
 
 /// What was typed.
 #[derive(Debug, PartialEq, Eq)]
@@ -86,7 +90,15 @@ impl LineHelper {
 
     /// The prompt with what is true by now, in as many columns as when it was made: the editor
     /// counted those.
-    fn renewed(&self, prompt: &str) -> String {
+    fn renewed(&self, prompt: &str, connected: bool) -> String {
+        let prompt = self.with_status(prompt);
+        match prompt.strip_suffix(OFFLINE) {
+            Some(beginning) if connected => format!("{beginning}{BACK}"),
+            Some(_) | None => prompt,
+        }
+    }
+
+    fn with_status(&self, prompt: &str) -> String {
         let status = self.status.borrow();
         let Some(rest) = prompt
             .strip_prefix(status.as_str())
@@ -145,15 +157,17 @@ impl Highlighter for LineHelper {
         prompt: &'p str,
         default: bool,
     ) -> Cow<'b, str> {
+        let connected = self.state.lock().connected;
         let prompt = if default {
-            self.renewed(prompt)
+            self.renewed(prompt, connected)
         } else {
             prompt.to_owned()
         };
         let (shown, place) = self.window().show(&prompt, Place::default());
         self.start.set(place);
         Cow::Owned(if default {
-            self.painter.bold(&shown)
+            // It is drawn anew with each line that is printed above it.
+            self.painter.prompt(&shown, connected)
         } else {
             shown
         })
@@ -274,6 +288,12 @@ impl ChatLine {
             Err(ReadlineError::Eof) => Typed::End,
             Err(error) => Typed::Broken(error.to_string()),
         }
+    }
+
+    /// Leaves nothing on the screen.
+    pub fn clear(&mut self) {
+        // A terminal that can't be cleared stays as it is.
+        let _cleared = self.editor.clear_screen();
     }
 
     fn window(&self) -> Window {

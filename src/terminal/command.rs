@@ -2,13 +2,19 @@
 //!
 //! Each command is a struct in a file of its group, with [`Execute`] for what it does.
 
+mod delay;
+mod editor;
+mod emoji;
 mod help;
 mod interceptor;
+mod listing;
+mod page;
 mod parse;
 mod people;
 mod reading;
 mod room;
 mod talk;
+mod this_terminal;
 mod unsent;
 
 use antiphon_client::RequestError;
@@ -18,13 +24,19 @@ use async_trait::async_trait;
 use super::sanitize;
 use super::session::Session;
 
+pub use delay::{Delay, Delayed};
+pub use emoji::{EMOJI, Emoji};
 pub use help::{Help, TOPICS, Topic};
+pub use listing::Listing;
 pub use parse::parse;
 pub use people::{Online, Stats, WhoAmI};
-pub use reading::{History, Popular, Search, Unread};
+pub use reading::{History, Next, Popular, Search, Unread};
 pub use room::{Create, Invite, Join, Kick, Leave, Members, Rooms};
-pub use talk::{ChatTo, Msg, Say};
+pub use talk::{ChatTo, Edit, Me, Msg, Reply, Say};
+pub use this_terminal::{Bell, Clear, Quit, Reconnect};
 pub use unsent::{GiveUp, Pending, Retry};
+
+pub(in crate::terminal) use delay::give_up;
 
 /// What a command leaves on the screen.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -33,6 +45,8 @@ pub struct Answer {
     pub lines: Vec<String>,
     /// The chat is over.
     pub quit: bool,
+    /// The screen is to be cleared first.
+    pub clear: bool,
 }
 
 impl Answer {
@@ -43,7 +57,10 @@ impl Answer {
 
     /// Some lines.
     pub fn lines(lines: Vec<String>) -> Self {
-        Self { lines, quit: false }
+        Self {
+            lines,
+            ..Self::default()
+        }
     }
 
     /// One line.
@@ -64,6 +81,12 @@ pub enum CommandError {
     /// There is no such command.
     #[error("there is no command /{0}; /help lists them")]
     Unknown(String),
+    /// There is no such command, but one that looks like it.
+    #[error("there is no command /{0}; did you mean /{1}?")]
+    Misspelled(String, &'static str),
+    /// Nobody wrote, and nobody named the user.
+    #[error("nobody has written to you yet")]
+    NobodyToAnswer,
     /// Plain text, and no place for it to go.
     #[error("no conversation yet: /join a room, or /msg somebody")]
     NoConversation,
@@ -81,6 +104,17 @@ pub enum CommandError {
     Cancelled,
 }
 
+impl CommandError {
+    /// There is no such command; perhaps another was meant.
+    fn unknown(word: &str) -> Self {
+        let word = help::shown(word.trim_start_matches('/'));
+        match help::meant(&word) {
+            Some(meant) => Self::Misspelled(word, meant),
+            None => Self::Unknown(word),
+        }
+    }
+}
+
 impl From<RequestError> for CommandError {
     fn from(error: RequestError) -> Self {
         if matches!(error, RequestError::NotConnected) {
@@ -96,20 +130,6 @@ impl From<RequestError> for CommandError {
 pub trait Execute: Sized + Send {
     /// Does it.
     async fn execute(self, session: &mut Session) -> Result<Answer, CommandError>;
-}
-
-/// The end.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Quit;
-
-#[async_trait]
-impl Execute for Quit {
-    async fn execute(self, _session: &mut Session) -> Result<Answer, CommandError> {
-        Ok(Answer {
-            lines: Vec::new(),
-            quit: true,
-        })
-    }
 }
 
 struct Run;
@@ -179,13 +199,14 @@ macro_rules! terminal_commands {
 }
 
 terminal_commands! {
-    Say: "say", ChatTo: "chat", Msg: "msg",
+    Say: "say", ChatTo: "chat", Msg: "msg", Reply: "reply", Me: "me", Edit: "edit",
+    Delay: "delay", Emoji: "emoji",
     Pending: "pending", Retry: "retry", GiveUp: "drop",
     Join: "join", Leave: "leave", Create: "create", Rooms: "rooms", Members: "members",
     Invite: "invite", Kick: "kick",
     Stats: "stats", WhoAmI: "whoami", Online: "online",
-    History: "history", Search: "search", Unread: "unread", Popular: "popular",
-    Help: "help", Quit: "quit",
+    History: "history", Search: "search", Unread: "unread", Next: "next", Popular: "popular",
+    Bell: "bell", Reconnect: "reconnect", Clear: "clear", Help: "help", Quit: "quit",
 }
 
 /// The table and the chain, in the order of the call.

@@ -1,14 +1,19 @@
 //! What comes from the network, turned into lines: a function of the event and the state.
 
+mod crowd;
+
 use antiphon_client::Event;
 use antiphon_core::clock;
+use antiphon_protocol::Message;
 use antiphon_protocol::UserName;
 use antiphon_protocol::client::ConversationSummary;
 use antiphon_protocol::message::{Presence, RoomEvent, RoomEventKind};
 
 use super::render::{self, Painter};
 use super::sanitize;
-use super::state::State;
+use super::state::{Sight, State};
+
+pub use crowd::{Crowd, Move};
 
 /// The lines of an event.
 pub fn lines(event: Event, state: &mut State, painter: Painter) -> Vec<String> {
@@ -35,16 +40,19 @@ pub fn lines(event: Event, state: &mut State, painter: Painter) -> Vec<String> {
             line.map(|line| painter.dim(&line)).into_iter().collect()
         }
         Event::Message(message) => {
-            state.saw_message(&message);
-            let mut lines = vec![painter.message(&message, &state.me)];
+            let mut lines = said(&message, state, painter);
             let behind = state.outage.message(&message.conversation, message.seq);
             lines.extend(behind.map(|line| painter.dim(&line)));
             lines
         }
-        Event::Presence(presence) => came_or_went(&presence, state, painter),
+        Event::Presence(presence) => {
+            came_or_went(&presence, state);
+            Vec::new()
+        }
         Event::RoomEvent(event) => {
             let line = room_event(&event, state);
-            let line = line.map(|line| format!("{} {line}", render::time_of_day(event.ts)));
+            let time = painter.zone().time_of_day(event.ts);
+            let line = line.map(|line| format!("{time} {line}"));
             let conversation = format!("room:{}", event.room_name);
             let behind = event
                 .seq
@@ -85,6 +93,7 @@ fn logged_in(
     painter: Painter,
 ) -> Vec<String> {
     if log_replaced {
+        state.log_replaced();
         state.outage.forget_places();
     }
     let server = state.server.clone();
@@ -113,21 +122,81 @@ fn gap(
         .collect()
 }
 
-fn came_or_went(presence: &Presence, state: &mut State, painter: Painter) -> Vec<String> {
+/// A message, behind what was to be said before it.
+fn said(message: &Message, state: &mut State, painter: Painter) -> Vec<String> {
+    let mut lines = Vec::new();
+    if state.crowd.names(message.from.as_str()) {
+        lines = settled(state, painter);
+    }
+    match state.saw_message(message) {
+        Sight::Shown => {
+            lines.extend(state.day_line(message.ts, painter));
+            lines.push(painter.message(message, &state.me));
+            state.rings |= state.bell && is_for(message, &state.me);
+        }
+        Sight::Counted { first: true } => {
+            let place = render::label(&message.conversation);
+            lines.push(painter.dim(&format!("— {place} has something new: /next shows it")));
+        }
+        Sight::Counted { first: false } | Sight::Known => {}
+    }
+    lines
+}
+
+/// Whether somebody else's message is meant for the user alone or names them.
+fn is_for(message: &Message, me: &str) -> bool {
+    let private = message.conversation.starts_with("user:");
+    message.from.as_str() != me && (private || render::mentions(&message.message, me))
+}
+
+/// The lines about who came and went, as far as they wait.
+pub fn settled(state: &mut State, painter: Painter) -> Vec<String> {
+    let lines = state.crowd.take().into_iter().map(|line| {
+        let words = match line.room {
+            Some(room) => {
+                let time = painter.zone().time_of_day(line.ts);
+                format!("{time} #{} {}", sanitize::line(&room), line.words)
+            }
+            None => format!("— {}", line.words),
+        };
+        painter.dim(&words)
+    });
+    lines.collect()
+}
+
+fn came_or_went(presence: &Presence, state: &mut State) {
     let user = presence.username.as_str();
-    state.saw_user(user);
+    state.names.saw_user(user);
     if presence.is_online {
         state.away_told.remove(user);
     }
-    if user == state.me || !state.presence_is_news(user, presence.is_online) {
-        return Vec::new();
+    let is_news = state.presence_is_news(user, presence.is_online);
+    if user == state.me || !is_news || !state.shows_presence_of(user) {
+        return;
     }
     let what = if presence.is_online {
-        "is on line"
+        Move::CameOnLine
     } else {
-        "has gone"
+        Move::WentAway
     };
-    vec![painter.dim(&format!("— {} {what}", sanitize::line(user)))]
+    state
+        .crowd
+        .add(what, None, user, clock::unix_ms(), clock::now());
+}
+
+/// Somebody else joined or left a room.
+fn moved(what: Move, event: &RoomEvent, user: &str, state: &mut State) {
+    let room = event.room_name.as_str();
+    if what == Move::Joined {
+        state.names.saw_member(room, user);
+    } else {
+        state.names.lost_member(room, user);
+    }
+    if state.shows_room(room) {
+        state
+            .crowd
+            .add(what, Some(room), user, event.ts, clock::now());
+    }
 }
 
 fn room_event(event: &RoomEvent, state: &mut State) -> Option<String> {
@@ -140,30 +209,43 @@ fn room_event(event: &RoomEvent, state: &mut State) -> Option<String> {
     let why = why.map_or_else(String::new, |why| format!(": {}", sanitize::line(why)));
     let own = user.as_deref() == Some(&*state.me);
     if let Some(user) = &user {
-        state.saw_user(user);
+        state.names.saw_user(user);
     }
     if let Some(seq) = event.seq {
         state.saw_seq(&format!("room:{room}"), seq);
     }
-    let user = sanitize::line(&user.unwrap_or_default());
+    let raw = user.unwrap_or_default();
+    let user = sanitize::line(&raw);
     match event.kind {
         RoomEventKind::Joined if own => {
             state.rooms.insert(room.to_owned());
             None
         }
-        RoomEventKind::Joined => Some(format!("{place} {user} joined")),
+        RoomEventKind::Joined => {
+            moved(Move::Joined, event, &raw, state);
+            None
+        }
         RoomEventKind::Left if own => {
             state.left(room);
             None
         }
-        RoomEventKind::Left => Some(format!("{place} {user} left")),
+        RoomEventKind::Left => {
+            moved(Move::Left, event, &raw, state);
+            None
+        }
         RoomEventKind::Kicked if own => {
             state.left(room);
             Some(format!("{place} you were removed{by}{why}"))
         }
-        RoomEventKind::Kicked => Some(format!("{place} {user} was removed{by}{why}")),
+        RoomEventKind::Kicked => {
+            state.names.lost_member(room, &raw);
+            let words = format!("{place} {user} was removed{by}{why}");
+            // Who did it has the answer to the command.
+            let told = named(&event.by).as_deref() == Some(&*state.me);
+            (state.shows_room(room) && !told).then_some(words)
+        }
         RoomEventKind::Invited => {
-            state.saw_room(room);
+            state.names.saw_room(room);
             Some(format!(
                 "{place} you are invited{by}: /join {}",
                 sanitize::line(room)

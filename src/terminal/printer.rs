@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use antiphon_client::{Event, Events};
-use antiphon_core::clock;
+use antiphon_core::clock::{self, Instant};
 use rustyline::ExternalPrinter;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use super::feed;
 use super::gate::Gate;
 use super::render::Painter;
+use super::screen;
 use super::shown::Shown;
 use super::state::SharedState;
 use super::unsent::SharedUnsent;
@@ -41,6 +42,7 @@ enum Next {
     Line(String),
     Due,
     Opened,
+    Settled,
     End,
 }
 
@@ -66,6 +68,10 @@ impl<P: ExternalPrinter> Printer<P> {
                     line.iter().for_each(|line| self.push(line));
                 }
                 Next::Opened => {}
+                Next::Settled => {
+                    let lines = feed::settled(&mut self.state.lock(), self.painter);
+                    lines.iter().for_each(|line| self.push(line));
+                }
                 Next::End => return,
             }
             self.flush();
@@ -75,19 +81,19 @@ impl<P: ExternalPrinter> Printer<P> {
     /// A screen that takes nothing for a while holds up the connection: nothing is dropped.
     async fn next(&mut self) -> Next {
         let full = self.gate.is_full();
-        let due = self.state.lock().outage.due();
-        let due = async {
-            match due {
-                Some(due) => clock::sleep_until(due).await,
-                None => std::future::pending().await,
-            }
+        let (crowd, outage) = {
+            let state = self.state.lock();
+            (state.crowd.due(), state.outage.due())
         };
+        let settled = at(crowd);
+        let due = at(outage);
         tokio::select! {
             () = self.gate.opened() => Next::Opened,
             event = self.events.recv(), if !full => match event {
                 Some(event) => Next::Event(Box::new(event)),
                 None => Next::End,
             },
+            () = settled, if !full => Next::Settled,
             Some(line) = self.lines_rx.recv(), if !full => Next::Line(line),
             () = due, if !full => Next::Due,
         }
@@ -100,8 +106,19 @@ impl<P: ExternalPrinter> Printer<P> {
     fn flush(&mut self) {
         while let Some(lines) = self.gate.take() {
             // A terminal that has gone away ends the chat by its end of input.
-            let _printed = self.out.print(lines.into_line());
+            let _printed = self.out.print(screen::fit(&lines) + "\n");
             self.gate.printed();
         }
+        if std::mem::take(&mut self.state.lock().rings) {
+            screen::ring();
+        }
+    }
+}
+
+/// Waits for a time, if there is one.
+async fn at(due: Option<Instant>) {
+    match due {
+        Some(due) => clock::sleep_until(due).await,
+        None => std::future::pending().await,
     }
 }

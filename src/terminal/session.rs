@@ -9,12 +9,11 @@ use antiphon_core::shutdown::Shutdown;
 use antiphon_core::task::{self, TaskKind};
 use antiphon_core::{clock, random};
 use antiphon_protocol::ClientId;
-use antiphon_protocol::client::{Ack, History, Target, UserInfo};
+use antiphon_protocol::client::{Ack, Target, UserInfo};
 use antiphon_protocol::limits::MESSAGE_CHARS_MAX;
 use futures_util::FutureExt;
 use tokio::sync::mpsc;
 
-use super::command::CommandError;
 use super::gate::{Gate, Mode};
 use super::questions::NoAnswer;
 use super::render::{self, Painter};
@@ -38,7 +37,7 @@ const SETTLE: Duration = Duration::from_secs(2);
 const LISTED_MAX: usize = 10;
 
 /// See the head of the file.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Session {
     /// The connection that keeps itself.
     pub client: Client,
@@ -172,28 +171,6 @@ impl Session {
             lines.push(self.painter.dim(&format!("  and {more} more")));
         }
         lines
-    }
-
-    /// The last messages of a conversation, as lines.
-    pub async fn last_messages(
-        &self,
-        conversation: String,
-        limit: u64,
-    ) -> Result<Vec<String>, CommandError> {
-        let asked = History {
-            conversation,
-            before_seq: None,
-            after_seq: None,
-            around_ts: None,
-            limit,
-        };
-        let page = self.client.request(asked).await?;
-        let me = self.state.lock().me.clone();
-        Ok(page
-            .messages
-            .iter()
-            .map(|message| self.painter.message(message, &me))
-            .collect())
     }
 
     /// Asks a question: nothing else is written meanwhile.

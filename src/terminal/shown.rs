@@ -45,11 +45,6 @@ impl Shown {
     pub fn as_str(&self) -> &str {
         &self.0
     }
-
-    /// As [`Self::as_str`], with a line break behind it.
-    pub fn into_line(self) -> String {
-        self.0 + "\n"
-    }
 }
 
 /// The sequence at the beginning of `text` that sets colors and weights, if it is one. Blinking
@@ -59,16 +54,25 @@ fn paint_at(text: &str) -> Option<&str> {
     let end = parameters
         .find(|char: char| !char.is_ascii_digit() && char != ';')
         .filter(|end| *end <= PAINT_BYTES_MAX && parameters[*end..].starts_with('m'))?;
-    let mut numbers = parameters[..end].split(';');
-    let known = |number: &str| match number.parse() {
+    let numbers = &parameters[..end];
+    let is_ours = is_color_of_a_name(numbers) || numbers.split(';').all(is_paint);
+    is_ours.then(|| &text[..ESCAPE.len_utf8() + 1 + end + 1])
+}
+
+/// Weights and the sixteen colors.
+fn is_paint(number: &str) -> bool {
+    match number.parse() {
         Ok(number) => {
             matches!(number, 0..=4 | 7 | 22..=24 | 27 | 30..=37 | 39 | 90..=97 | 40..=47 | 49 | 100..=107)
         }
         Err(_) => number.is_empty(),
-    };
-    numbers
-        .all(known)
-        .then(|| &text[..ESCAPE.len_utf8() + 1 + end + 1])
+    }
+}
+
+/// One of the 256 colors, for letters only.
+fn is_color_of_a_name(numbers: &str) -> bool {
+    let index = numbers.strip_prefix("38;5;");
+    index.is_some_and(|index| index.parse::<u8>().is_ok())
 }
 
 #[cfg(test)]

@@ -1,18 +1,27 @@
 //! What the terminal knows at the moment: who it is, which conversation is current, what is
 //! unread elsewhere, which names can be completed. Shared by the chat line and the printer.
+//!
+//! While a conversation is current, the screen shows that one, private messages, and messages
+//! that name the user. What is said in other rooms is counted, and `/next` shows it.
+
+mod names;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use antiphon_client::StopReason;
+use antiphon_core::clock;
 use antiphon_protocol::client::{ConversationSummary, Read, Target};
 use antiphon_protocol::{Message, RoomName, UserName};
 
+use super::command::{Delayed, Listing};
+use super::feed::Crowd;
 use super::outage::Outage;
-use super::render;
+use super::render::{self, Day, Painter};
+use super::sanitize;
 
-/// Names that are kept for completion.
-pub const NAMES_MAX: usize = 2_000;
+pub use names::{NAMES_MAX, Names};
+
 /// Unread conversations that the prompt names.
 const PROMPT_UNREAD_MAX: usize = 2;
 /// Unread messages are counted in the prompt up to here.
@@ -27,12 +36,12 @@ pub struct State {
     pub current: Option<Target>,
     /// By conversation, without the current one.
     pub unread: BTreeMap<String, u64>,
+    /// Unread conversations in which the user is named.
+    pub mentioned: BTreeSet<String>,
     /// Rooms that the user is a member of.
     pub rooms: BTreeSet<String>,
-    /// Rooms that were seen in a list.
-    pub rooms_seen: BTreeSet<String>,
-    /// Users that were seen.
-    pub users: BTreeSet<String>,
+    /// Names for completion.
+    pub names: Names,
     /// Whether there is a connection.
     pub connected: bool,
     /// The server of the connection.
@@ -43,12 +52,72 @@ pub struct State {
     pub stopped: Option<StopReason>,
     /// Users of whom it was said that they are away.
     pub away_told: HashSet<String>,
+    /// To whom an answer goes.
+    pub reply_to: Option<ReplyTo>,
+    /// How far back the user has read.
+    pub back: Option<Back>,
+    /// The rest of the last list.
+    pub listing: Option<Listing>,
+    /// Messages that wait for their time.
+    pub delayed: Vec<Delayed>,
+    /// How many messages were delayed so far.
+    pub delays: u64,
+    /// Whether the bell rings for the user.
+    pub bell: bool,
+    /// It is to ring now.
+    pub rings: bool,
+    /// A text from the editor that was not sent.
+    pub draft: String,
+    /// Who came and went, not told yet.
+    pub crowd: Crowd,
+    /// The day of the last message on the screen.
+    last_day: Option<Day>,
+    /// Rooms of which it was said that they have something new.
+    news_told: HashSet<String>,
     /// What was said last of who came or went.
     presence_told: HashMap<String, bool>,
     /// The highest sequence shown, by conversation.
     shown: HashMap<String, u64>,
+    /// The first sequence that came while the conversation was current.
+    live_from: Option<u64>,
+    /// The highest sequence counted as unread or not, by conversation.
+    counted: HashMap<String, u64>,
     /// The highest sequence told to the server as read, by conversation.
     read: HashMap<String, u64>,
+}
+
+/// To whom an answer goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReplyTo {
+    /// The conversation.
+    pub target: Target,
+    /// Who named the user there; `None` in private.
+    pub name: Option<String>,
+}
+
+/// How far back the user has read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Back {
+    /// Which conversation.
+    pub conversation: String,
+    /// The oldest sequence on the screen.
+    pub oldest: u64,
+    /// Whether it got there by `/history`.
+    pub paging: bool,
+}
+
+/// What becomes of a message that came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sight {
+    /// It is shown.
+    Shown,
+    /// It is counted only; the first one of its room gets a word.
+    Counted {
+        /// Nothing was said of its room yet.
+        first: bool,
+    },
+    /// It is on the screen already.
+    Known,
 }
 
 /// The state and its lock, which is never held over an await.
@@ -80,6 +149,7 @@ impl State {
         self.outage.begins(&self.server, conversations);
         self.rooms.clear();
         self.unread.clear();
+        self.news_told.clear();
         self.presence_told.clear();
         let current = self.current_conversation();
         for summary in conversations {
@@ -93,14 +163,27 @@ impl State {
                 if UserName::parse(user).is_err() {
                     continue;
                 }
-                self.saw_user(user);
+                self.names.saw_user(user);
             } else {
                 continue;
             }
             if summary.unread > 0 && current.as_deref() != Some(&*summary.name) {
                 self.unread.insert(summary.name.clone(), summary.unread);
             }
+            self.counted.insert(summary.name.clone(), summary.last_seq);
+            let read = self.read.entry(summary.name.clone()).or_default();
+            *read = summary.read_seq.max(*read);
         }
+        self.mentioned.retain(|name| self.unread.contains_key(name));
+    }
+
+    /// The server has another log: what was known of places is void.
+    pub fn log_replaced(&mut self) {
+        self.shown.clear();
+        self.counted.clear();
+        self.read.clear();
+        self.back = None;
+        self.live_from = None;
     }
 
     /// The current conversation's name.
@@ -108,9 +191,20 @@ impl State {
         self.current.as_ref().map(conversation_of)
     }
 
+    fn is_current(&self, conversation: &str) -> bool {
+        self.current_conversation().as_deref() == Some(conversation)
+    }
+
     /// Plain text goes to `target` from now on.
     pub fn make_current(&mut self, target: Target) {
-        self.unread.remove(&conversation_of(&target));
+        let conversation = conversation_of(&target);
+        self.unread.remove(&conversation);
+        self.mentioned.remove(&conversation);
+        self.news_told.remove(&conversation);
+        if self.current.as_ref() != Some(&target) {
+            self.back = None;
+            self.live_from = None;
+        }
         self.current = Some(target);
     }
 
@@ -119,22 +213,78 @@ impl State {
         self.rooms.remove(room);
         let conversation = format!("room:{room}");
         self.unread.remove(&conversation);
-        if self.current_conversation().as_deref() == Some(&*conversation) {
+        self.mentioned.remove(&conversation);
+        if self.is_current(&conversation) {
             self.current = None;
         }
     }
 
-    /// Counts a message that is about to be shown.
-    pub fn saw_message(&mut self, message: &Message) {
+    /// Counts a message that came, and says what becomes of it.
+    pub fn saw_message(&mut self, message: &Message) -> Sight {
         let from = message.from.as_str();
-        self.saw_user(from);
-        self.saw_seq(&message.conversation, message.seq);
+        let conversation = &message.conversation;
+        self.names.saw_user(from);
+        if let Some(room) = conversation.strip_prefix("room:") {
+            self.names.saw_member(room, from);
+        }
         let own = from == self.me;
+        let private = conversation.starts_with("user:");
+        let mentioned = !own && render::mentions(&message.message, &self.me);
         if !own {
             self.away_told.remove(from);
+            self.remember_reply(message, private, mentioned);
         }
-        if !own && self.current_conversation().as_deref() != Some(&*message.conversation) {
-            *self.unread.entry(message.conversation.clone()).or_default() += 1;
+        if self
+            .shown
+            .get(conversation)
+            .is_some_and(|shown| message.seq <= *shown)
+        {
+            return Sight::Known;
+        }
+        let current = self.is_current(conversation);
+        if !own && !current {
+            self.count_unread(message, mentioned);
+        }
+        if current && self.live_from.is_none() {
+            self.live_from = Some(message.seq);
+        }
+        if current || self.current.is_none() {
+            self.saw_seq(conversation, message.seq);
+            return Sight::Shown;
+        }
+        if own || private || mentioned {
+            return Sight::Shown;
+        }
+        let first = self.news_told.insert(conversation.clone());
+        Sight::Counted { first }
+    }
+
+    fn remember_reply(&mut self, message: &Message, private: bool, mentioned: bool) {
+        let from = message.from.clone();
+        if private {
+            self.reply_to = Some(ReplyTo {
+                target: Target::User(from),
+                name: None,
+            });
+        } else if mentioned && let Ok(room) = RoomName::parse(&message.room_name) {
+            self.reply_to = Some(ReplyTo {
+                target: Target::Room(room),
+                name: Some(from.to_string()),
+            });
+        }
+    }
+
+    /// What a login counted already is not counted again when it comes.
+    fn count_unread(&mut self, message: &Message, mentioned: bool) {
+        let conversation = &message.conversation;
+        let counted = self.counted.entry(conversation.clone()).or_default();
+        if message.seq > *counted {
+            *counted = message.seq;
+            let unread = self.unread.entry(conversation.clone()).or_default();
+            *unread = unread.saturating_add(1);
+        }
+        if mentioned {
+            self.mentioned.insert(conversation.clone());
         }
     }
 
@@ -144,11 +294,37 @@ impl State {
         *shown = seq.max(*shown);
     }
 
-    /// Remembers a name for completion.
-    pub fn saw_user(&mut self, user: &str) {
-        if self.users.len() < NAMES_MAX {
-            self.users.insert(user.to_owned());
+    /// Where the user has read up to.
+    pub fn read_up_to(&self, conversation: &str) -> u64 {
+        self.read.get(conversation).copied().unwrap_or_default()
+    }
+
+    /// Of a page that was asked for after the conversation became current: the messages that
+    /// did not come on their own meanwhile. They count as shown.
+    pub fn not_shown_yet<'a>(
+        &mut self,
+        conversation: &str,
+        messages: &'a [Message],
+    ) -> Vec<&'a Message> {
+        let live_from = self.live_from.filter(|_| self.is_current(conversation));
+        let live_from = live_from.unwrap_or(u64::MAX);
+        let fresh: Vec<&Message> = messages
+            .iter()
+            .filter(|message| message.seq < live_from)
+            .collect();
+        if let Some(last) = fresh.last() {
+            self.saw_seq(conversation, last.seq);
         }
+        fresh
+    }
+
+    /// The line in front of a message of `ts`, if it is of another day than the one before.
+    pub fn day_line(&mut self, ts: u64, painter: Painter) -> Option<String> {
+        let zone = painter.zone();
+        let day = zone.day(ts);
+        let last = self.last_day.replace(day);
+        let last = last.unwrap_or_else(|| zone.day(clock::unix_ms()));
+        (last != day).then(|| painter.day_divider(day))
     }
 
     /// Whether it is news that a user came or went: the server says it once for each room
@@ -160,10 +336,22 @@ impl State {
         self.presence_told.insert(user.to_owned(), is_online) != Some(is_online)
     }
 
-    /// Remembers a room for completion.
-    pub fn saw_room(&mut self, room: &str) {
-        if self.rooms_seen.len() < NAMES_MAX {
-            self.rooms_seen.insert(room.to_owned());
+    /// Whether what happens in a room is shown now.
+    pub fn shows_room(&self, room: &str) -> bool {
+        match &self.current {
+            None => true,
+            Some(Target::Room(current)) => current.as_str() == room,
+            Some(Target::User(_)) => false,
+        }
+    }
+
+    /// Whether it is told that somebody came or went: of those who are seen in the current
+    /// conversation.
+    pub fn shows_presence_of(&self, user: &str) -> bool {
+        match &self.current {
+            None => true,
+            Some(Target::Room(room)) => self.names.is_member(room.as_str(), user),
+            Some(Target::User(current)) => current.as_str() == user,
         }
     }
 
@@ -179,8 +367,25 @@ impl State {
         Some(Read { conversation, seq })
     }
 
+    /// Unread conversations: first those that name the user, then private ones, then by name.
+    pub fn unread_in_order(&self) -> Vec<(&str, u64)> {
+        let mut unread: Vec<(&str, u64)> = self
+            .unread
+            .iter()
+            .map(|(name, count)| (name.as_str(), *count))
+            .collect();
+        unread.sort_by_key(|(name, _)| {
+            (
+                !self.mentioned.contains(*name),
+                !name.starts_with("user:"),
+                *name,
+            )
+        });
+        unread
+    }
+
     /// The prompt, plain: the conversation, and what is unread elsewhere. It stands until the
-    /// next line is entered, so it says nothing about the connection, which changes meanwhile.
+    /// next line is entered.
     pub fn prompt(&self) -> String {
         let mut prompt = String::new();
         if let Some(current) = self.current_conversation() {
@@ -188,16 +393,45 @@ impl State {
             prompt.push(' ');
         }
         if !self.unread.is_empty() {
-            let named = self.unread.iter().take(PROMPT_UNREAD_MAX);
-            let mut named: Vec<String> = named
-                .map(|(name, count)| format!("{} {}", render::label(name), short(*count)))
+            let unread = self.unread_in_order();
+            let mut named: Vec<String> = unread
+                .iter()
+                .take(PROMPT_UNREAD_MAX)
+                .map(|(name, count)| {
+                    let mark = if self.mentioned.contains(*name) {
+                        "»"
+                    } else {
+                        ""
+                    };
+                    format!("{mark}{} {}", render::label(name), short(*count))
+                })
                 .collect();
-            if self.unread.len() > PROMPT_UNREAD_MAX {
-                named.push(format!("+{}", self.unread.len() - PROMPT_UNREAD_MAX));
+            if unread.len() > PROMPT_UNREAD_MAX {
+                named.push(format!("+{}", unread.len() - PROMPT_UNREAD_MAX));
             }
             prompt += &format!("({}) ", named.join(", "));
         }
+        if !self.connected && !self.me.is_empty() {
+            prompt += "(offline) ";
+        }
         prompt + "› "
+    }
+}
+
+/// Rooms that a line names.
+const ROOMS_NAMED_MAX: usize = 12;
+
+/// Rooms as one line tells them.
+pub fn rooms_in_words(rooms: &BTreeSet<String>) -> String {
+    let named = rooms.iter().take(ROOMS_NAMED_MAX);
+    let named: Vec<String> = named
+        .map(|room| format!("#{}", sanitize::line(room)))
+        .collect();
+    let more = rooms.len() - named.len();
+    match (named.is_empty(), more) {
+        (true, _) => "no room".to_owned(),
+        (false, 0) => named.join(", "),
+        (false, more) => format!("{} and {more} more", named.join(", ")),
     }
 }
 
@@ -211,4 +445,4 @@ fn short(count: u64) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -8,6 +8,9 @@ const MARKS_MAX: usize = 4;
 /// Modes that are set and taken back: bracketed paste, drawing in one go, a hidden cursor.
 const MODES: &[&str] = &["?2004h", "?2004l", "?2026h", "?2026l", "?25h", "?25l"];
 
+/// `/clear`, as the line editor does it.
+const CLEAR: &str = "\u{1b}[H\u{1b}[J";
+
 /// Everything in `bytes` that is not ours, with what stands around it.
 pub(crate) fn foreign(bytes: &[u8]) -> Vec<String> {
     let Ok(text) = std::str::from_utf8(bytes) else {
@@ -57,6 +60,9 @@ fn is_mark(char: char) -> bool {
 
 /// The length of the sequence at the beginning of `text`, if it is one of ours.
 fn sequence(text: &str) -> Option<usize> {
+    if text.starts_with(CLEAR) {
+        return Some(CLEAR.len());
+    }
     let rest = text.strip_prefix("\u{1b}[")?;
     let end = rest.find(|char: char| ('@'..='~').contains(&char))?;
     let (parameters, last) = (&rest[..end], &rest[end..=end]);
@@ -91,7 +97,7 @@ fn is_indexed(parameters: &str) -> bool {
 
 #[test]
 fn the_list_knows_ours_from_others() {
-    let ours = "\u{1b}[?2004h\u{1b}[1m#a › \u{1b}[0m\r\u{1b}[12C\u{1b}[K\u{1b}[2A世 e\u{301}\r\n";
+    let ours = "\u{1b}[?2004h\u{1b}[1m#a › \u{1b}[0m\r\u{1b}[12C\u{1b}[K\u{1b}[2A\u{1b}[H\u{1b}[J世 e\u{301}\r\n";
     assert!(foreign(ours.as_bytes()).is_empty());
     for other in [
         "\u{7}",

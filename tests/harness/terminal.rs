@@ -23,6 +23,8 @@ pub(crate) struct Look {
     pub(crate) columns: u16,
     pub(crate) rows: u16,
     pub(crate) color: bool,
+    /// More of the environment.
+    pub(crate) env: Vec<(&'static str, String)>,
 }
 
 impl Default for Look {
@@ -31,6 +33,7 @@ impl Default for Look {
             columns: COLUMNS,
             rows: ROWS,
             color: false,
+            env: Vec::new(),
         }
     }
 }
@@ -97,9 +100,17 @@ impl Terminal {
         command.arg("client");
         command.args(arguments);
         command.env("TERM", "xterm-256color");
+        command.env("TZ", "UTC");
         // What the terminal of whoever runs the tests can do is not what this one can.
         command.env_remove("TERM_PROGRAM");
-        command.env("NO_COLOR", if look.color { "" } else { "1" });
+        if look.color {
+            command.env_remove("NO_COLOR");
+        } else {
+            command.env("NO_COLOR", "1");
+        }
+        for (key, value) in &look.env {
+            command.env(key, value);
+        }
         set_home(home, |name, value| command.env(name, value));
         let child = pty.slave.spawn_command(command).unwrap();
         drop(pty.slave);
@@ -168,6 +179,18 @@ impl Terminal {
         lines
     }
 
+    /// Every line, with marks where the looks of the text change.
+    pub(crate) fn painted_lines(&self) -> Vec<String> {
+        let screen = self.screen.lock().unwrap();
+        let (rows, columns) = screen.screen().size();
+        let rows = (0..rows.get()).map(|row| painted_row(screen.screen(), row, columns.get()));
+        let mut lines: Vec<String> = rows.collect();
+        while lines.last().is_some_and(String::is_empty) {
+            lines.pop();
+        }
+        lines
+    }
+
     /// The line with the cursor.
     pub(crate) fn line(&self) -> String {
         let columns = self.columns();
@@ -207,6 +230,15 @@ impl Terminal {
     pub(crate) async fn is_ready(&self) {
         self.wait("an empty chat line", |terminal| {
             terminal.line().ends_with(PROMPT)
+        })
+        .await;
+    }
+
+    /// Waits until nothing but an empty chat line is on the screen.
+    pub(crate) async fn is_alone_on_screen(&self) {
+        let what = "nothing but an empty chat line";
+        self.wait(what, |terminal| {
+            terminal.lines().len() == 1 && terminal.line().ends_with(PROMPT)
         })
         .await;
     }
@@ -255,4 +287,73 @@ impl Drop for Terminal {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// One row, `{bold}like this{}`.
+fn painted_row(screen: &vt100::Screen, row: u16, columns: u16) -> String {
+    let mut painted = String::new();
+    let mut look = String::new();
+    for column in 0..columns {
+        let Some(cell) = screen.cell(row, column) else {
+            continue;
+        };
+        if cell.is_wide_continuation() {
+            continue;
+        }
+        let text = if cell.has_contents() {
+            cell.contents()
+        } else {
+            " "
+        };
+        // Blanks look the same in every color.
+        let now = if text == " " && !cell.underline() && !cell.inverse() {
+            look.clone()
+        } else {
+            look_of(cell)
+        };
+        if now != look {
+            painted += &mark(&look, &now);
+            look = now;
+        }
+        painted += text;
+    }
+    let blank = painted.trim_end().len();
+    painted.truncate(blank);
+    if !look.is_empty() && !painted.is_empty() {
+        painted += "{}";
+    }
+    painted
+}
+
+fn mark(before: &str, now: &str) -> String {
+    let end = if before.is_empty() { "" } else { "{}" };
+    if now.is_empty() {
+        end.to_owned()
+    } else {
+        format!("{end}{{{now}}}")
+    }
+}
+
+fn look_of(cell: &vt100::Cell) -> String {
+    const COLORS: [&str; 8] = [
+        "black", "red", "green", "yellow", "blue", "magenta", "cyan", "white",
+    ];
+    let mut looks = Vec::new();
+    for (is_so, name) in [
+        (cell.bold(), "bold"),
+        (cell.dim(), "dim"),
+        (cell.underline(), "underline"),
+        (cell.inverse(), "inverse"),
+    ] {
+        looks.extend(is_so.then(|| name.to_owned()));
+    }
+    match cell.fgcolor() {
+        vt100::Color::Default => {}
+        vt100::Color::Idx(index) if index < 8 => looks.push(COLORS[usize::from(index)].to_owned()),
+        vt100::Color::Idx(index) if index < 16 => {
+            looks.push(format!("bright-{}", COLORS[usize::from(index) - 8]));
+        }
+        color @ (vt100::Color::Idx(_) | vt100::Color::Rgb(..)) => looks.push(format!("{color:?}")),
+    }
+    looks.join(" ")
 }

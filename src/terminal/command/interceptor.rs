@@ -5,7 +5,7 @@ use antiphon_protocol::client::Target;
 
 use super::super::session::Session;
 use super::super::state::conversation_of;
-use super::{Answer, CommandError, TerminalCommand};
+use super::{Answer, CommandError, Delay, TerminalCommand};
 
 /// Every error becomes one clear line.
 pub(super) fn spoken_errors() -> impl Interceptor<Session, TerminalCommand, Answer, CommandError> {
@@ -24,8 +24,8 @@ pub(super) fn current_conversation()
         "current_conversation",
         |session: &mut Session, request: &mut TerminalCommand| {
             let current = session.state.lock().current.clone();
-            if let TerminalCommand::Say(say) = request {
-                say.target = Some(current.ok_or(CommandError::NoConversation)?);
+            if let Some(target) = target_of(request) {
+                *target = Some(current.ok_or(CommandError::NoConversation)?);
                 return Ok(());
             }
             if let TerminalCommand::History(history) = request {
@@ -55,6 +55,21 @@ pub(super) fn current_conversation()
     )
 }
 
+/// The place for the current conversation in what is said there.
+fn target_of(request: &mut TerminalCommand) -> Option<&mut Option<Target>> {
+    if let TerminalCommand::Say(say) = request {
+        Some(&mut say.target)
+    } else if let TerminalCommand::Me(me) = request {
+        Some(&mut me.target)
+    } else if let TerminalCommand::Edit(edit) = request {
+        Some(&mut edit.target)
+    } else if let TerminalCommand::Delay(Delay::Add { target, .. }) = request {
+        Some(target)
+    } else {
+        None
+    }
+}
+
 /// Without a connection, what needs the server says so at once. What is said waits instead.
 pub(super) fn connection() -> impl Interceptor<Session, TerminalCommand, Answer, CommandError> {
     before(
@@ -64,10 +79,18 @@ pub(super) fn connection() -> impl Interceptor<Session, TerminalCommand, Answer,
                 TerminalCommand::Say(_)
                 | TerminalCommand::ChatTo(_)
                 | TerminalCommand::Msg(_)
+                | TerminalCommand::Reply(_)
+                | TerminalCommand::Me(_)
+                | TerminalCommand::Edit(_)
+                | TerminalCommand::Delay(_)
+                | TerminalCommand::Emoji(_)
                 | TerminalCommand::Pending(_)
                 | TerminalCommand::Retry(_)
                 | TerminalCommand::GiveUp(_)
                 | TerminalCommand::WhoAmI(_)
+                | TerminalCommand::Reconnect(_)
+                | TerminalCommand::Clear(_)
+                | TerminalCommand::Bell(_)
                 | TerminalCommand::Help(_)
                 | TerminalCommand::Quit(_) => true,
                 TerminalCommand::Join(_)
@@ -82,6 +105,7 @@ pub(super) fn connection() -> impl Interceptor<Session, TerminalCommand, Answer,
                 | TerminalCommand::History(_)
                 | TerminalCommand::Search(_)
                 | TerminalCommand::Unread(_)
+                | TerminalCommand::Next(_)
                 | TerminalCommand::Popular(_) => false,
             };
             if needs_none || session.client.is_connected() {

@@ -1,27 +1,31 @@
 //! From a line to a command. Total: every line is a command or a clear error.
 
-use antiphon_protocol::client::Target;
-use antiphon_protocol::{RoomName, UserName};
+mod arguments;
 
-use super::help::usage_of;
+use super::delay::SECONDS_MAX;
 use super::{
-    ChatTo, CommandError, Create, GiveUp, Help, History, Invite, Join, Kick, Leave, Members, Msg,
-    Online, Pending, Popular, Quit, Retry, Rooms, Say, Search, Stats, TerminalCommand, Unread,
-    WhoAmI,
+    Bell, ChatTo, Clear, CommandError, Create, Delay, Edit, Emoji, GiveUp, Help, History, Invite,
+    Join, Kick, Leave, Me, Members, Msg, Next, Online, Pending, Popular, Quit, Reconnect, Reply,
+    Retry, Rooms, Say, Search, Stats, TerminalCommand, Unread, WhoAmI,
 };
-use crate::terminal::sanitize;
+use antiphon_protocol::client::Target;
+use arguments::{
+    count, next, nothing, number, optional_room, present, room_name, split_word, switch, text,
+    usage, user_name, user_names,
+};
 
 /// Words that `/popular` gives if no number is named.
 const POPULAR_DEFAULT: u64 = 10;
 /// Messages that `/history` gives if no number is named.
 const HISTORY_DEFAULT: u64 = 20;
-/// The most that either gives.
-const COUNT_MAX: u64 = 500;
-/// Longest command word that an error repeats.
-const SHOWN_CHARS_MAX: usize = 40;
+
+type Parsed = Result<Option<TerminalCommand>, CommandError>;
 
 /// Reads a line that is not empty.
 pub fn parse(line: &str) -> Result<TerminalCommand, CommandError> {
+    if let Some(command) = colon_command(line)? {
+        return Ok(command);
+    }
     let Some(command) = line.strip_prefix('/') else {
         return Ok(say(line));
     };
@@ -30,30 +34,54 @@ pub fn parse(line: &str) -> Result<TerminalCommand, CommandError> {
     }
     let (word, rest) = split_word(command);
     let rest = rest.trim();
-    if let Some(command) = talk(word, rest)? {
-        return Ok(command);
+    for group in [talk, about_rooms, reading, the_rest] {
+        if let Some(command) = group(word, rest)? {
+            return Ok(command);
+        }
     }
-    if let Some(command) = about_rooms(word, rest)? {
-        return Ok(command);
-    }
-    about_the_rest(word, rest)
+    Err(CommandError::unknown(word))
 }
 
-/// An empty text is none.
-fn present(text: &str) -> Option<String> {
-    Some(text.trim())
-        .filter(|text| !text.is_empty())
-        .map(str::to_owned)
+/// The spellings of CIM's client. Everything else that begins with a colon is said.
+fn colon_command(line: &str) -> Parsed {
+    let (word, rest) = split_word(line);
+    let rest = rest.trim();
+    Ok(Some(match word {
+        ":q!" | ":qa" if rest.is_empty() => Quit.into(),
+        ":q" if rest.is_empty() => Quit.into(),
+        ":q" => search(rest)?,
+        ":all" if rest.is_empty() => Help { topic: None }.into(),
+        ":info" if rest.is_empty() => WhoAmI.into(),
+        ":olu" if rest.is_empty() => online("").into(),
+        ":pu" => online(rest).into(),
+        ":emoji" => emoji(rest)?,
+        ":delay" => delay(rest)?,
+        _ => return Ok(None),
+    }))
 }
 
-fn talk(word: &str, rest: &str) -> Result<Option<TerminalCommand>, CommandError> {
+fn talk(word: &str, rest: &str) -> Parsed {
     Ok(Some(match word {
         "chat" => chat(rest)?.into(),
         "msg" => {
-            let (user, text) = split_word(rest);
-            let (user, text) = (user_name(user, "msg")?, present(text));
+            let (user, said) = split_word(rest);
+            let (user, text) = (user_name(user, "msg")?, present(said));
             Msg { user, text }.into()
         }
+        "reply" => {
+            let text = text(rest, "reply")?;
+            Reply { text }.into()
+        }
+        "me" => {
+            let (text, target) = (text(rest, "me")?, None);
+            Me { text, target }.into()
+        }
+        "edit" => {
+            let (text, target) = (rest.to_owned(), None);
+            Edit { text, target }.into()
+        }
+        "delay" => delay(rest)?,
+        "emoji" => emoji(rest)?,
         "pending" => nothing(rest, "pending", Pending)?.into(),
         "retry" => nothing(rest, "retry", Retry)?.into(),
         "drop" => nothing(rest, "drop", GiveUp)?.into(),
@@ -61,7 +89,7 @@ fn talk(word: &str, rest: &str) -> Result<Option<TerminalCommand>, CommandError>
     }))
 }
 
-fn about_rooms(word: &str, rest: &str) -> Result<Option<TerminalCommand>, CommandError> {
+fn about_rooms(word: &str, rest: &str) -> Parsed {
     Ok(Some(match word {
         "join" | "joinRoom" => {
             let room = optional_room(rest)?;
@@ -71,61 +99,71 @@ fn about_rooms(word: &str, rest: &str) -> Result<Option<TerminalCommand>, Comman
             let room = optional_room(rest)?;
             Leave { room }.into()
         }
-        "create" => {
-            let room = room_name(rest, "create")?;
-            Create { room }.into()
+        "create" => create(rest)?,
+        "rooms" => {
+            let next = next(rest, "rooms")?;
+            Rooms { next }.into()
         }
-        "rooms" => nothing(rest, "rooms", Rooms)?.into(),
-        "members" => nothing(rest, "members", Members { room: None })?.into(),
+        "members" => {
+            let (room, next) = (None, next(rest, "members")?);
+            Members { room, next }.into()
+        }
         "invite" => {
-            let user = user_name(rest, "invite")?;
-            Invite { user, room: None }.into()
+            let (users, room) = (user_names(rest, "invite")?, None);
+            Invite { users, room }.into()
         }
         "kick" => {
-            let user = user_name(rest, "kick")?;
-            Kick { user, room: None }.into()
+            let (user, reason) = split_word(rest);
+            let (user, reason) = (user_name(user, "kick")?, present(reason));
+            let room = None;
+            Kick { user, reason, room }.into()
         }
         _ => return Ok(None),
     }))
 }
 
-fn about_the_rest(word: &str, rest: &str) -> Result<TerminalCommand, CommandError> {
-    Ok(match word {
+fn reading(word: &str, rest: &str) -> Parsed {
+    Ok(Some(match word {
+        "history" | "older" => {
+            let command = if word == "older" { "older" } else { "history" };
+            let count = count(rest, command, HISTORY_DEFAULT)?;
+            let (older, conversation) = (word == "older", None);
+            History {
+                count,
+                older,
+                conversation,
+            }
+            .into()
+        }
+        "search" => search(rest)?,
+        "unread" => nothing(rest, "unread", Unread)?.into(),
+        "next" => nothing(rest, "next", Next)?.into(),
+        "popular" => popular(rest)?,
+        _ => return Ok(None),
+    }))
+}
+
+fn the_rest(word: &str, rest: &str) -> Parsed {
+    Ok(Some(match word {
         "stats" => {
             let user = user_name(rest, "stats")?;
             Stats { user }.into()
         }
         "whoami" => nothing(rest, "whoami", WhoAmI)?.into(),
-        "online" => nothing(rest, "online", Online)?.into(),
-        "popular" => {
-            let count = count(rest, "popular", POPULAR_DEFAULT)?;
-            Popular { count }.into()
+        "online" => online(rest).into(),
+        "reconnect" => nothing(rest, "reconnect", Reconnect)?.into(),
+        "bell" => {
+            let on = switch(rest, "bell")?;
+            Bell { on }.into()
         }
-        "history" => {
-            let count = count(rest, "history", HISTORY_DEFAULT)?;
-            let conversation = None;
-            History {
-                count,
-                conversation,
-            }
-            .into()
-        }
-        "search" => {
-            let words = present(rest).ok_or_else(|| usage("search"))?;
-            Search { words }.into()
-        }
-        "unread" => nothing(rest, "unread", Unread)?.into(),
+        "clear" => nothing(rest, "clear", Clear)?.into(),
         "help" | "?" => {
-            let topic = present(rest.trim_start_matches('/'));
+            let topic = present(rest);
             Help { topic }.into()
         }
         "quit" | "exit" => nothing(rest, "quit", Quit)?.into(),
-        unknown => {
-            let shown = sanitize::line(unknown);
-            let shown = shown.chars().take(SHOWN_CHARS_MAX).collect();
-            return Err(CommandError::Unknown(shown));
-        }
-    })
+        _ => return Ok(None),
+    }))
 }
 
 fn say(text: &str) -> TerminalCommand {
@@ -136,76 +174,98 @@ fn say(text: &str) -> TerminalCommand {
     .into()
 }
 
-fn split_word(text: &str) -> (&str, &str) {
-    text.split_once(char::is_whitespace).unwrap_or((text, ""))
-}
-
-fn usage(command: &'static str) -> CommandError {
-    CommandError::Usage(usage_of(command))
-}
-
 /// The ancestor's form: `/chat USER TEXT` or `/chat room:NAME TEXT`.
 fn chat(rest: &str) -> Result<ChatTo, CommandError> {
-    let (to, text) = split_word(rest);
-    let text = text.trim();
-    if to.is_empty() || text.is_empty() {
-        return Err(usage("chat"));
-    }
+    let (to, said) = split_word(rest);
+    let text = text(said, "chat")?;
     let target = match to.strip_prefix("room:").or_else(|| to.strip_prefix('#')) {
         Some(room) => Target::Room(room_name(room, "chat")?),
         None => Target::User(user_name(to, "chat")?),
     };
-    Ok(ChatTo {
+    Ok(ChatTo { target, text })
+}
+
+fn create(rest: &str) -> Result<TerminalCommand, CommandError> {
+    let (first, others) = split_word(rest);
+    let private = first == "--private";
+    let rest = if private { others.trim() } else { rest };
+    let (room, topic) = split_word(rest);
+    let (room, topic) = (room_name(room, "create")?, topic.trim().to_owned());
+    Ok(Create {
+        room,
+        private,
+        topic,
+    }
+    .into())
+}
+
+fn search(rest: &str) -> Result<TerminalCommand, CommandError> {
+    let (first, others) = split_word(rest);
+    let all = first == "--all";
+    let words = text(if all { others } else { rest }, "search")?;
+    Ok(Search { words, all }.into())
+}
+
+fn online(rest: &str) -> Online {
+    let (first, others) = split_word(rest);
+    if others.trim() == "next" || rest == "next" {
+        let prefix = String::new();
+        return Online { prefix, next: true };
+    }
+    Online {
+        prefix: first.trim_start_matches('@').to_owned(),
+        next: false,
+    }
+}
+
+/// `/popular`, `/popular 5`, `/popular room1`, `/popular #room1 5`. A room whose name is a
+/// number is named with its `#`.
+fn popular(rest: &str) -> Result<TerminalCommand, CommandError> {
+    let (first, others) = split_word(rest);
+    let is_number = first.chars().all(|char| char.is_ascii_digit());
+    let (room, counted) = if is_number {
+        (None, rest)
+    } else {
+        (Some(room_name(first, "popular")?), others.trim())
+    };
+    let count = count(counted, "popular", POPULAR_DEFAULT)?;
+    Ok(Popular { count, room }.into())
+}
+
+/// `/delay 5 hello`, and CIM's `:delay hello 5`.
+fn delay(rest: &str) -> Result<TerminalCommand, CommandError> {
+    if rest.is_empty() {
+        return Ok(Delay::List.into());
+    }
+    let (first, others) = split_word(rest);
+    if first == "cancel" {
+        let which = present(others).map(|raw| number(&raw, "delay")).transpose();
+        return Ok(Delay::Cancel(which?).into());
+    }
+    let (seconds, said) = match first.parse::<u64>() {
+        Ok(seconds) => (seconds, others.trim()),
+        Err(_) => {
+            let (said, last) = rest
+                .rsplit_once(char::is_whitespace)
+                .ok_or_else(|| usage("delay"))?;
+            (number(last, "delay")?, said.trim())
+        }
+    };
+    if seconds > SECONDS_MAX {
+        return Err(CommandError::Refused(format!(
+            "a message may wait {SECONDS_MAX} seconds, which is a day"
+        )));
+    }
+    let (text, target) = (text(said, "delay")?, None);
+    Ok(Delay::Add {
+        seconds,
+        text,
         target,
-        text: text.to_owned(),
-    })
+    }
+    .into())
 }
 
-fn nothing<T>(rest: &str, command: &'static str, parsed: T) -> Result<T, CommandError> {
-    if rest.is_empty() {
-        Ok(parsed)
-    } else {
-        Err(usage(command))
-    }
-}
-
-fn user_name(raw: &str, command: &'static str) -> Result<UserName, CommandError> {
-    let raw = raw.strip_prefix('@').unwrap_or(raw);
-    if raw.is_empty() {
-        return Err(usage(command));
-    }
-    UserName::parse(raw).map_err(|error| not_a_name(raw, &error))
-}
-
-fn room_name(raw: &str, command: &'static str) -> Result<RoomName, CommandError> {
-    let raw = raw.strip_prefix('#').unwrap_or(raw);
-    if raw.is_empty() {
-        return Err(usage(command));
-    }
-    RoomName::parse(raw).map_err(|error| not_a_name(raw, &error))
-}
-
-fn not_a_name(raw: &str, error: &antiphon_protocol::name::NameError) -> CommandError {
-    let shown = sanitize::line(raw).chars().take(SHOWN_CHARS_MAX).collect();
-    CommandError::Name(shown, error.to_string())
-}
-
-fn optional_room(rest: &str) -> Result<Option<RoomName>, CommandError> {
-    if rest.is_empty() {
-        Ok(None)
-    } else {
-        room_name(rest, "join").map(Some)
-    }
-}
-
-fn count(rest: &str, command: &'static str, default: u64) -> Result<u64, CommandError> {
-    if rest.is_empty() {
-        return Ok(default);
-    }
-    let count: u64 = rest.parse().map_err(|_| usage(command))?;
-    if count == 0 {
-        Err(usage(command))
-    } else {
-        Ok(count.min(COUNT_MAX))
-    }
+fn emoji(rest: &str) -> Result<TerminalCommand, CommandError> {
+    let page = count(rest, "emoji", 1)?;
+    Ok(Emoji { page }.into())
 }

@@ -2,12 +2,13 @@
 
 use antiphon_core::clock;
 use antiphon_protocol::UserName;
-use antiphon_protocol::client::{self, OnlineUser};
-use antiphon_protocol::limits::PAGE_MAX;
+use antiphon_protocol::client;
 use async_trait::async_trait;
 
 use super::super::session::Session;
+use super::super::state::rooms_in_words;
 use super::super::{render, sanitize};
+use super::listing::{self, ListOf};
 use super::{Answer, CommandError, Execute};
 
 /// `/stats USER`.
@@ -57,57 +58,34 @@ pub struct WhoAmI;
 impl Execute for WhoAmI {
     async fn execute(self, session: &mut Session) -> Result<Answer, CommandError> {
         let state = session.state.lock();
-        let name = session.painter.name(&state.me);
+        let name = session.painter.own_name(&state.me);
         let place = if state.connected {
             format!("on {}", state.server)
         } else {
             "not connected at the moment".to_owned()
         };
-        let rooms: Vec<String> = state
-            .rooms
-            .iter()
-            .map(|room| format!("#{}", sanitize::line(room)))
-            .collect();
-        let rooms = if rooms.is_empty() {
-            "no room".to_owned()
-        } else {
-            rooms.join(", ")
-        };
+        let rooms = rooms_in_words(&state.rooms);
         Ok(Answer::line(format!("{name}, {place}, in {rooms}")))
     }
 }
 
-/// `/online`.
+/// `/online [PREFIX] [next]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Online;
+pub struct Online {
+    /// Only names that begin so.
+    pub prefix: String,
+    /// The page after the last one.
+    pub next: bool,
+}
 
 #[async_trait]
 impl Execute for Online {
     async fn execute(self, session: &mut Session) -> Result<Answer, CommandError> {
-        let asked = client::Online {
-            prefix: None,
-            cursor: None,
-            limit: PAGE_MAX,
-        };
-        let reply = session.client.request(asked).await?;
-        let names: Vec<String> = reply
-            .users
-            .iter()
-            .map(|user: &OnlineUser| {
-                session.state.lock().saw_user(user.username.as_str());
-                session.painter.name(user.username.as_str())
-            })
-            .collect();
-        let more = reply.total.saturating_sub(names.len() as u64);
-        let more = if more > 0 {
-            format!(" and {more} more")
+        let of = ListOf::Online(self.prefix);
+        if self.next {
+            listing::go_on(session, of).await
         } else {
-            String::new()
-        };
-        Ok(Answer::line(format!(
-            "{} on line: {}{more}",
-            reply.total,
-            names.join(", ")
-        )))
+            listing::begin(session, of).await
+        }
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use antiphon_client::{Closed, DisconnectReason, StopReason};
 use antiphon_protocol::RoomName;
+use antiphon_protocol::client::Target;
 use antiphon_protocol::message::Notice;
 use proptest::prelude::*;
 
@@ -16,7 +17,28 @@ fn state() -> State {
 }
 
 fn shown(event: Event, state: &mut State) -> Vec<String> {
-    lines(event, state, Painter::new(false))
+    let painter = Painter::utc(false);
+    let mut shown = lines(event, state, painter);
+    shown.extend(settled(state, painter));
+    shown
+}
+
+fn message(from: &str, conversation: &str, seq: u64, text: &str) -> Message {
+    let mut message = crate::terminal::state::tests::message(from, conversation, seq, None);
+    message.message = text.to_owned();
+    message.ts = clock::unix_ms();
+    message.room_name = conversation.trim_start_matches("room:").to_owned();
+    message
+}
+
+/// What is shown of a message, without its time.
+fn said(message: Message, state: &mut State) -> Vec<String> {
+    let shown = lines(Event::Message(message), state, Painter::utc(false));
+    let without_time = shown.iter().map(|line| match line.split_once(' ') {
+        Some((time, rest)) if time.contains(':') => rest.to_owned(),
+        Some(_) | None => line.clone(),
+    });
+    without_time.collect()
 }
 
 fn room_line(kind: RoomEventKind, user: &str, by: Option<&str>, state: &mut State) -> Vec<String> {
@@ -157,6 +179,117 @@ fn who_came_is_told_once_however_many_rooms_are_shared() {
     assert_eq!(shown(presence(false), state), ["— bob has gone"]);
     assert!(shown(presence(false), state).is_empty());
     assert_eq!(shown(presence(true), state), ["— bob is on line"]);
+}
+
+#[test]
+fn other_rooms_are_told_once_and_counted() {
+    let state = &mut state();
+    state.make_current(Target::Room(RoomName::parse("a").unwrap()));
+    assert_eq!(said(message("bob", "room:a", 1, "x"), state), ["#a bob  x"]);
+    assert_eq!(
+        said(message("bob", "room:b", 1, "x"), state),
+        ["— #b has something new: /next shows it"]
+    );
+    assert!(said(message("bob", "room:b", 2, "x"), state).is_empty());
+    // What names the user, what is private, and what the user said are shown wherever they are.
+    assert_eq!(
+        said(message("bob", "room:b", 3, "alice?"), state),
+        ["#b bob » alice?"]
+    );
+    assert_eq!(
+        said(message("bob", "user:bob", 1, "psst"), state),
+        ["@bob bob  psst"]
+    );
+    assert_eq!(
+        said(message("alice", "room:b", 4, "yes"), state),
+        ["#b alice  yes"]
+    );
+    assert_eq!(state.prompt(), "#a (»#b 3, @bob 1) › ");
+    let reply_to = state.reply_to.clone().unwrap();
+    assert_eq!(reply_to.name, None);
+    // What is on the screen already is not shown again.
+    assert!(said(message("bob", "room:a", 1, "x"), state).is_empty());
+}
+
+#[test]
+fn who_speaks_is_told_to_have_come_before() {
+    let state = &mut state();
+    let joined = |user: &str| {
+        Event::RoomEvent(RoomEvent {
+            room_name: RoomName::parse("a").unwrap(),
+            kind: RoomEventKind::Joined,
+            username: Some(UserName::parse(user).unwrap()),
+            by: None,
+            reason: None,
+            seq: None,
+            ts: 60_000,
+        })
+    };
+    let painter = Painter::utc(false);
+    assert!(lines(joined("bob"), state, painter).is_empty());
+    assert!(lines(joined("carol"), state, painter).is_empty());
+    assert_eq!(
+        said(message("dave", "room:a", 1, "x"), state),
+        ["#a dave  x"]
+    );
+    assert_eq!(
+        said(message("carol", "room:a", 2, "x"), state),
+        ["#a bob and carol joined", "#a carol  x"]
+    );
+}
+
+#[test]
+fn of_those_who_come_and_go_only_the_present_are_told() {
+    let state = &mut state();
+    let presence = |user: &str, is_online| {
+        Event::Presence(Presence {
+            username: UserName::parse(user).unwrap(),
+            is_online,
+        })
+    };
+    state.make_current(Target::Room(RoomName::parse("a").unwrap()));
+    assert!(shown(presence("bob", true), state).is_empty());
+    said(message("bob", "room:a", 1, "x"), state);
+    assert_eq!(shown(presence("bob", false), state), ["— bob has gone"]);
+    state.make_current(Target::User(UserName::parse("carol").unwrap()));
+    assert!(shown(presence("bob", true), state).is_empty());
+    assert_eq!(
+        shown(presence("carol", true), state),
+        ["— carol is on line"]
+    );
+}
+
+#[test]
+fn another_day_gets_a_line() {
+    let state = &mut state();
+    let mut old = message("bob", "room:a", 1, "x");
+    old.ts = 1_700_000_000_000;
+    let painter = Painter::utc(false);
+    assert_eq!(
+        lines(Event::Message(old.clone()), state, painter),
+        ["── Tuesday, 14 November 2023 ──", "22:13 #a bob  x"]
+    );
+    (old.seq, old.ts) = (2, old.ts + 1);
+    assert_eq!(
+        lines(Event::Message(old), state, painter),
+        ["22:13 #a bob  x"]
+    );
+    assert_eq!(said(message("bob", "room:a", 3, "x"), state).len(), 2);
+}
+
+#[test]
+fn the_bell_rings_for_the_user_only_and_only_if_it_is_on() {
+    let state = &mut state();
+    let rings = |message, state: &mut State| {
+        said(message, state);
+        std::mem::take(&mut state.rings)
+    };
+    assert!(!rings(message("bob", "room:a", 1, "alice!"), state));
+    state.bell = true;
+    assert!(rings(message("bob", "room:a", 2, "alice!"), state));
+    assert!(rings(message("bob", "user:bob", 1, "psst\u{7}"), state));
+    assert!(!rings(message("bob", "room:a", 3, "hello\u{7}"), state));
+    assert!(!rings(message("alice", "room:a", 4, "alice"), state));
 }
 
 /// A login with these words in every name.

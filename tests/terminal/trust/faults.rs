@@ -26,14 +26,16 @@ async fn a_line_survives_the_kill_of_its_server_and_is_delivered_once() {
     erin.sees("lives\" waits to be stored (no connection)")
         .await;
     erin.press("and the next");
-    erin.line_ends_with("#garden › and the next").await;
+    erin.line_ends_with("#garden (offline) › and the next")
+        .await;
 
     let cluster = Cluster::start_in(&data_dir, &options());
     let server = &cluster.servers()[0];
     link.lead_to(&server.name, &server.client);
     sees_in_the_end(&erin, &format!("back on {}", server.name)).await;
     erin.sees("#garden erin  半行 text").await;
-    erin.line_ends_with("#garden › and the next").await;
+    erin.line_ends_with("#garden (on line) › and the next")
+        .await;
     erin.press("\r");
     erin.sees("#garden erin  and the next").await;
 

@@ -7,6 +7,32 @@ use serde_json::json;
 
 /// A line that would pass for the client's own if it stood at the beginning of a row.
 const FAKE: &str = "#garden › your password, please:";
+/// Nothing may scroll away before it is looked at.
+const ROWS: u16 = 3_000;
+/// Shown as eight columns or as two.
+const FAMILY: &str = "👨\u{200d}👩\u{200d}👧\u{200d}👦";
+/// What stands before a message, a deed and a notice.
+const LEADS: [&str; 3] = [
+    "00:01 #garden mallory  [",
+    "00:01 #garden * mallory [",
+    "— ",
+];
+
+/// Texts that fill a row to its end, so that a terminal that breaks it begins the next one with
+/// what follows.
+fn padded_fakes() -> impl Iterator<Item = String> {
+    let leads = LEADS.map(|lead| lead.chars().count());
+    let rows = [80, 120]
+        .into_iter()
+        .flat_map(move |columns| leads.map(|lead| columns - lead));
+    rows.flat_map(|room| {
+        let wide = |piece: &str, width: usize| {
+            format!("{}{}", piece.repeat(room / width), "x".repeat(room % width))
+        };
+        [("x", 1), (" x", 2), (" ", 1), ("宽", 2), (FAMILY, 8)]
+            .map(|(piece, width)| wide(piece, width) + FAKE)
+    })
+}
 
 fn words() -> Vec<String> {
     let mut words: Vec<String> = [
@@ -29,6 +55,7 @@ fn words() -> Vec<String> {
     words.push(format!("zalgo{}", "\u{301}\u{30d}\u{20dd}".repeat(30)));
     words.push(format!("long{}", "wide宽".repeat(300)));
     words.push(format!("\n{FAKE}\r{FAKE}"));
+    words.extend(padded_fakes());
     words
 }
 
@@ -58,6 +85,8 @@ async fn visit(gateway: &str, look: &Look) -> Vec<String> {
     // The prompt is as old as its line.
     let mut shown = victim.lines();
     shown.pop();
+    // The questions have marks of their own where there are colors.
+    shown.retain(|line| !line.contains("Password:"));
     // A question whose choices are a peer's words.
     victim.enter("/join").await;
     victim.sees("Which room?").await;
@@ -89,6 +118,9 @@ async fn visit(gateway: &str, look: &Look) -> Vec<String> {
         .into_iter()
         .filter(|line| line.starts_with(FAKE));
     assert_eq!(fakes.count(), 0, "{:#?}", victim.lines());
+    let faked = |line: &String| line.contains("your password, please:");
+    assert!(victim.lines().iter().any(faked), "nothing was tried");
+    assert!(victim.lines().len() < usize::from(ROWS), "rows are lost");
     victim.enter("/drop").await;
     victim.enter("/quit").await;
     assert_eq!(victim.exit_code().await, 0);
@@ -104,8 +136,9 @@ async fn a_lying_server_steers_no_terminal() {
     for columns in [80, 120] {
         let looks = [false, true].map(|color| Look {
             columns,
-            rows: 1_000,
+            rows: ROWS,
             color,
+            ..Look::default()
         });
         let plain = visit(liar.gateway(), &looks[0]).await;
         let painted = visit(liar.gateway(), &looks[1]).await;

@@ -27,7 +27,7 @@ async fn what_is_said_without_a_connection_waits_and_is_stored_in_order_and_once
     // The prompt is drawn again with the next line.
     erin.enter("/whoami").await;
     erin.sees("not connected at the moment").await;
-    erin.line_ends_with("(3 waiting) #garden ›").await;
+    erin.line_ends_with("(3 waiting) #garden (offline) ›").await;
     clock::sleep(ABSENCE).await;
     assert_eq!(count(&erin, "connection lost"), 1, "{:#?}", erin.lines());
 
@@ -38,7 +38,7 @@ async fn what_is_said_without_a_connection_waits_and_is_stored_in_order_and_once
         erin.sees(&format!("#garden erin  {text}")).await;
     }
     // What is true by now stands in the prompt that was drawn before.
-    erin.line_ends_with("(stored)    #garden ›").await;
+    erin.line_ends_with("(stored)    #garden (on line) ›").await;
     let said = said_by("erin", &mut gardener).await;
     assert_eq!(said, ["one", "two", "three"]);
     for text in ["one", "two", "three"] {

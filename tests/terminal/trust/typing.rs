@@ -147,6 +147,7 @@ async fn a_storm_of_messages_leaves_a_long_line_with_edits_intact() {
             columns,
             rows,
             color,
+            ..Look::default()
         })
         .await;
     }
@@ -203,7 +204,7 @@ async fn a_narrow_terminal_and_one_that_changes_keep_the_line() {
     let narrow = Look {
         columns: 20,
         rows: 120,
-        color: false,
+        ..Look::default()
     };
     let (_link, mut erin, mut gardener) = on_a_line(&cluster, "erin", &narrow).await;
     let first = format!("窄窄的屏幕也要能打字 {FAMILY}{FAMILY} end");
@@ -247,7 +248,7 @@ async fn an_emoji_at_the_edge_eats_no_line() {
     let look = Look {
         columns: 40,
         rows: 60,
-        color: false,
+        ..Look::default()
     };
     let (_link, mut erin, mut gardener) = on_a_line(&cluster, "erin", &look).await;
     gardener.say("garden", "precious", "first").await;
@@ -269,7 +270,7 @@ async fn an_emoji_at_the_edge_eats_no_line() {
     }
     erin.press("\r");
     erin.is_ready().await;
-    erin.sees("erin  xxx").await;
+    erin.sees("      xxx").await;
     assert_eq!(count(&erin, "#garden › "), 0, "{:#?}", erin.lines());
     assert_eq!(said_by("erin", &mut gardener).await, [text]);
     bytes_are_ours(&erin);
