@@ -138,6 +138,8 @@ fn chat(
         unsent: unsent.clone(),
         painter,
     };
+    // Before the printer: what comes from now on is not what was there.
+    welcome(&state, painter);
     let handle = runtime.handle().clone();
     let printing = std::thread::Builder::new()
         .name("printer".to_owned())
@@ -155,7 +157,6 @@ fn chat(
         lines_tx,
         scope: scope.clone(),
     };
-    welcome(&session);
     let exit = read_lines(runtime, &mut line, &mut session);
     if let Some(words) = command::give_up(&session) {
         screen::line(&words);
@@ -193,9 +194,8 @@ fn left(session: &Session, unsent: &[String], exit: Exit) -> Exit {
     }
 }
 
-fn welcome(session: &Session) {
-    let state = session.state.lock();
-    let painter = session.painter;
+fn welcome(state: &SharedState, painter: Painter) {
+    let state = state.lock();
     let server = sanitize::excerpt(&state.server);
     let words = format!(
         "{} {} {}",
