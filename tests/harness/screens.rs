@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 
 /// What changes from run to run is replaced by what does not.
-fn masked(line: &str) -> String {
+pub(crate) fn masked(line: &str) -> String {
     let mut masked = String::with_capacity(line.len());
     let mut word = String::new();
     for char in line.chars() {

@@ -10,11 +10,34 @@ use std::time::Duration;
 
 use crate::harness::link::Link;
 use crate::harness::pty_bytes::assert_ours;
+use crate::harness::screens::masked;
 use crate::harness::terminal::{Look, Terminal};
 use crate::harness::{Client, Cluster, PASSWORD, wait_until};
 
 /// Longer than the longest wait between two attempts to connect.
 const BACK_OFF_DEADLINE: Duration = Duration::from_secs(75);
+
+/// Plays a scene at 80 and at 120 columns, without and with colors; colors change no screen.
+async fn at_every_look(play: impl AsyncFn(&Look) -> Vec<String>) {
+    for columns in [80, 120] {
+        let looks = [false, true].map(|color| Look {
+            columns,
+            color,
+            ..Look::default()
+        });
+        let (plain, painted) = futures_util::join!(play(&looks[0]), play(&looks[1]));
+        assert!(!plain.is_empty());
+        assert_eq!(plain, painted, "with and without colors, {columns} columns");
+    }
+}
+
+/// What stands on the screen, without what changes from run to run: times, servers, what is
+/// being typed, and how often a line was tried.
+fn screen(terminal: &Terminal) -> Vec<String> {
+    let typed = |line: &String| line.contains('›');
+    let lines = terminal.lines().into_iter().filter(|line| !typed(line));
+    lines.map(|line| masked(&line)).collect()
+}
 
 /// A terminal in the room `garden`, on a line to the cluster's first server that can be cut.
 async fn on_a_line(cluster: &Cluster, name: &str, look: &Look) -> (Link, Terminal, Client) {
