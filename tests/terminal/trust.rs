@@ -31,12 +31,29 @@ async fn at_every_look(play: impl AsyncFn(&Look) -> Vec<String>) {
     }
 }
 
-/// What stands on the screen, without what changes from run to run: times, servers, what is
-/// being typed, and how often a line was tried.
+/// What stands on the screen, without times, what is being typed, and the question that colors
+/// draw otherwise.
 fn screen(terminal: &Terminal) -> Vec<String> {
-    let typed = |line: &String| line.contains('›');
-    let lines = terminal.lines().into_iter().filter(|line| !typed(line));
-    lines.map(|line| masked(&line)).collect()
+    let changes = |line: &String| line.contains('›') || line.contains("Password:");
+    let lines = terminal.lines().into_iter().filter(|line| !changes(line));
+    lines.map(|line| without_duration(&masked(&line))).collect()
+}
+
+/// "back on s1 after 3 s, …" without the time, which the back-off draws.
+fn without_duration(line: &str) -> String {
+    let (Some((head, rest)), true) = (line.split_once(" after "), line.contains("back on")) else {
+        return line.to_owned();
+    };
+    let behind = rest.split_once(" s").map_or("", |(_, behind)| behind);
+    format!("{head}{behind}")
+}
+
+/// What was said, whenever it came.
+fn said_on_screen(terminal: &Terminal) -> Vec<String> {
+    let mut lines = screen(terminal);
+    lines.retain(|line| line.starts_with("HH:MM"));
+    lines.sort();
+    lines
 }
 
 /// A terminal in the room `garden`, on a line to the cluster's first server that can be cut.

@@ -4,8 +4,8 @@ use serde_json::json;
 
 use super::super::options;
 use super::{
-    at_every_look, bytes_are_ours, count, gardener, in_garden, on_a_line, said_by, screen,
-    sees_in_the_end,
+    at_every_look, bytes_are_ours, count, gardener, in_garden, on_a_line, said_by, said_on_screen,
+    screen, sees_in_the_end,
 };
 use crate::harness::terminal::Look;
 use crate::harness::{Client, Cluster};
@@ -90,7 +90,7 @@ async fn a_connection_that_breaks_again_and_again_loses_and_doubles_nothing() {
             assert_eq!(count(&erin, &format!("erin  {text}")), 1, "{text}");
         }
         bytes_are_ours(&erin);
-        screen(&erin)
+        said_on_screen(&erin)
     })
     .await;
 }
