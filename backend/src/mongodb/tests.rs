@@ -7,6 +7,7 @@ mod damage;
 mod indexes;
 mod lost_reply;
 mod outage;
+mod trimming;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};

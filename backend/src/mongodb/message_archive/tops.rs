@@ -64,4 +64,13 @@ impl Tops {
         let mut known = self.0.lock().expect("no panic while it is held");
         known.remove(key);
     }
+
+    /// As if all was seen long ago.
+    #[cfg(test)]
+    pub(in super::super) fn age(&self) {
+        let mut known = self.0.lock().expect("no panic while it is held");
+        for known in known.values_mut() {
+            known.seen -= TOP_TRUSTED;
+        }
+    }
 }
