@@ -155,19 +155,23 @@ async fn until_text(events: &mut Events, text: &str) -> Vec<String> {
     let mut seen = Vec::new();
     let reading = async {
         loop {
-            match events.recv().await.expect("it goes on") {
-                Event::Gap {
-                    conversation,
-                    from,
-                    to,
-                } if conversation == ROOM => seen.push(format!("gap {from}-{to}")),
-                Event::Message(message) if message.conversation == ROOM => {
-                    if message.message == text {
-                        return;
-                    }
-                    seen.push(format!("{}", message.seq));
+            let event = events.recv().await.expect("it goes on");
+            if let Event::Gap {
+                conversation,
+                from,
+                to,
+            } = &event
+                && conversation == ROOM
+            {
+                seen.push(format!("gap {from}-{to}"));
+            }
+            if let Event::Message(message) = event
+                && message.conversation == ROOM
+            {
+                if message.message == text {
+                    return;
                 }
-                _ => {}
+                seen.push(message.seq.to_string());
             }
         }
     };
