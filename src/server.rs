@@ -19,6 +19,7 @@ mod paced;
 mod peer;
 mod predecessor;
 mod recorder;
+mod retention;
 mod room;
 mod router;
 mod session;

@@ -49,6 +49,7 @@ pub fn server(config: &Config, name: &str, key: ClusterKey) -> Settings {
         ping_interval: Duration::from_millis(limits.ping_interval_ms),
         pong_timeout: Duration::from_millis(limits.pong_timeout_ms),
         position_interval: Duration::from_millis(config.cluster.position_interval_ms),
+        retention: (config.store.retention_days > 0).then(|| days(config.store.retention_days)),
         popular_window: Duration::from_secs(config.words.popular_window_seconds),
         popular_reset: (reset > 0).then(|| Duration::from_secs(reset)),
         count_direct_messages: config.words.count_direct_messages,

@@ -14,6 +14,7 @@ mod load;
 mod persistence;
 mod pipeline;
 mod real;
+mod retention;
 mod room;
 mod script;
 mod sdk;

@@ -11,7 +11,7 @@ use crate::contract::{
     AppendOutcome, BackendErrorKind, BackendResult, Backends, Directory, Extent, MemberRecord,
     MessageArchive, OnlineEntry, RankingScope, RecentMessages, Record, RoomListing, RoomRecord,
     RoomStore, SeqRange, ServerDirectory, SessionEntry, SessionRegistry, Standing, Tail,
-    TokenRecord, UserRecord, UserStore, WordCounts, WordRanking,
+    TokenRecord, Trimmed, UserRecord, UserStore, WordCounts, WordRanking,
 };
 use antiphon_protocol::{ClientId, ConversationId, NodeId, RoomName, SessionId, UserName};
 use async_trait::async_trait;
@@ -172,6 +172,7 @@ observed!("message_archive", MessageArchive {
     direct_conversations(user: &UserName) -> Vec<ConversationId>;
     search(conversations: &[ConversationId], text: &str, limit: usize) -> Vec<Record>;
     since(ts_ms: u64, limit: usize) -> Vec<Record>;
+    trim(before_ms: u64, after: &str, limit: usize) -> Trimmed;
     count() -> u64;
 }
     fn log_id(&self) -> String {

@@ -230,6 +230,8 @@ config! {
             "The database of `antiphon server`: mongodb://HOST:PORT/DATABASE. It holds users, rooms and every message. `antiphon up` keeps them in data_dir instead.";
         data_dir: String = String::new(), Kind::Path,
             "The folder of the embedded stores. Empty is $XDG_DATA_HOME/antiphon, or ~/.local/share/antiphon.";
+        retention_days: u64 = 0, number(0, 36_500),
+            "Messages older than so many days are removed, the newest of each conversation excepted. 0 keeps them for ever, because what is removed is gone.";
     }
     /// What is shared between servers and may be lost.
     cache: Cache {

@@ -15,7 +15,9 @@ use antiphon_protocol::peer::{DirectDelivery, PeerFrame, RoomSubmit};
 use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};
 
+use super::metrics::Metrics;
 use super::recorder::Recorder;
+use super::retention::Retention;
 use super::room::{
     LinkId, Outbox, Outboxes, Presence, ReplyTo, RoomInput, RoomSeat, Rooms, Stored, Told,
 };
@@ -78,6 +80,7 @@ impl Leader {
             outboxes: Arc::clone(&outboxes),
             stored,
             position_interval: settings.position_interval,
+            retention: settings.retention,
             presence_from: clock::now() + PRESENCE_QUIET,
             scope: scope.clone(),
         };
@@ -109,6 +112,14 @@ impl Leader {
             TaskKind::Timer,
             Arc::clone(&leader).publish_directory(view),
         );
+        if let Some(keep) = settings.retention {
+            let retention = Retention {
+                archive: Arc::clone(&backends.archive),
+                keep,
+                metrics: Metrics::new(settings.metrics.clone(), &settings.name),
+            };
+            task::spawn(&scope, TaskKind::Timer, retention.run());
+        }
         info!(epoch, "leading");
         leader
     }

@@ -91,6 +91,7 @@ pub struct MetricTable {
     closed: Family<CloseLabels, Counter>,
     commands: Family<CommandLabels, Counter>,
     peer_frames: Family<FrameLabels, Counter>,
+    removed: Family<ServerLabels, Counter>,
     calls: Family<CallLabels, Histogram, fn() -> Histogram>,
     failures: Family<FailureLabels, Counter>,
     gauges: [Family<ServerLabels, Gauge>; 7],
@@ -121,6 +122,7 @@ impl Default for MetricTable {
             closed: Family::default(),
             commands: Family::default(),
             peer_frames: Family::default(),
+            removed: Family::default(),
             calls: Family::new_with_constructor(histogram),
             failures: Family::default(),
             gauges: Default::default(),
@@ -142,6 +144,8 @@ impl MetricTable {
         registry.register("commands", help, self.commands.clone());
         let help = "Frames received from other servers, by kind";
         registry.register("peer_frames_received", help, self.peer_frames.clone());
+        let help = "Messages removed because they were older than store.retention_days";
+        registry.register("messages_removed", help, self.removed.clone());
         let help = "How long calls of the backing services take";
         let calls = self.calls.clone();
         registry.register_with_unit("backend_call_duration", help, Unit::Seconds, calls);
@@ -196,6 +200,14 @@ impl Metrics {
         let server = self.server.clone();
         let labels = CloseLabels { server, code };
         self.table.closed.get_or_create(&labels).inc();
+    }
+
+    /// So many messages were older than they are kept.
+    pub(super) fn removed(&self, records: u64) {
+        self.table
+            .removed
+            .get_or_create(&self.labels())
+            .inc_by(records);
     }
 
     /// A command was answered with this code, 0 being success; one whose answer comes later

@@ -87,6 +87,8 @@ pub(crate) struct RoomSeat {
     pub(crate) stored: mpsc::Sender<Stored>,
     /// How often a room in use tells its top sequence.
     pub(crate) position_interval: Duration,
+    /// Messages are kept so long.
+    pub(crate) retention: Option<Duration>,
     /// Nobody is said to have come or gone before this moment.
     pub(crate) presence_from: Instant,
     /// The leader's scope: stops when it is deposed.

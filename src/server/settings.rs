@@ -59,6 +59,16 @@ pub(crate) const PEER_PING_INTERVAL: Duration = Duration::from_secs(1);
 pub(crate) const DIRECTORY_INTERVAL: Duration = Duration::from_millis(500);
 /// How long a published list holds.
 pub(crate) const DIRECTORY_TTL: Duration = Duration::from_secs(15);
+/// How often the leader looks for messages that are older than they are kept.
+pub(crate) const RETENTION_INTERVAL: Duration = Duration::from_secs(3_600);
+/// The same after a failure.
+pub(crate) const RETENTION_RETRY: Duration = Duration::from_secs(60);
+/// Messages removed in one go; senders may wait for so long as that takes.
+pub(crate) const RETENTION_BATCH: usize = 256;
+/// The pause behind it: two thousand messages a second at most.
+pub(crate) const RETENTION_PAUSE: Duration = Duration::from_millis(100);
+/// Looks at a log for one page, when its first messages are removed meanwhile.
+pub(crate) const PAGE_LOOKS_MAX: usize = 8;
 /// A room without online members leaves memory after so long.
 pub(crate) const ROOM_IDLE: Duration = Duration::from_secs(600);
 /// After an election nobody is said to have come or gone for so long: the users were there.
@@ -156,6 +166,8 @@ pub struct Settings {
     pub pong_timeout: Duration,
     /// How often active conversations tell their top sequence.
     pub position_interval: Duration,
+    /// Messages are kept so long; `None` for ever.
+    pub retention: Option<Duration>,
     /// The window of `popular`.
     pub popular_window: Duration,
     /// The ancestor's fixed reset of the popular words; `None` for a sliding window alone.
@@ -202,6 +214,7 @@ impl Settings {
             ping_interval: Duration::from_secs(25),
             pong_timeout: Duration::from_secs(8),
             position_interval: Duration::from_secs(30),
+            retention: None,
             popular_window: Duration::from_secs(3_600),
             popular_reset: None,
             count_direct_messages: false,

@@ -33,6 +33,8 @@ pub(super) const COMMITS_PER_WAL_LOOK: u32 = 16;
 pub(super) const WRITER_CACHE_KIB: i64 = 65_536;
 /// Page cache of each reading connection, in KiB.
 pub(super) const READER_CACHE_KIB: i64 = 8_192;
+/// Logs that one call looks at for records to remove.
+pub(super) const TRIM_LOGS_MAX: usize = 256;
 /// Expired tokens dropped with each token stored.
 pub(super) const TOKENS_DROPPED_MAX: i64 = 64;
 /// Findings of an integrity check that are told.

@@ -3,11 +3,13 @@
 mod append;
 mod query;
 mod record;
+mod trim;
 
 use std::sync::Arc;
 
 use antiphon_core::contract::{
     AppendOutcome, BackendResult, Extent, MessageArchive, Record, RecordKind, SeqRange, Tail,
+    Trimmed,
 };
 use antiphon_protocol::{ClientId, ConversationId, UserName};
 use async_trait::async_trait;
@@ -137,6 +139,21 @@ impl MessageArchive for EmbeddedMessageArchive {
     async fn since(&self, ts_ms: u64, limit: usize) -> BackendResult<Vec<Record>> {
         let work = move |connection: &Connection| query::since(connection, ts_ms, limit);
         self.0.read("message_archive.since", work).await
+    }
+
+    async fn trim(&self, before_ms: u64, after: &str, limit: usize) -> BackendResult<Trimmed> {
+        let after = after.to_owned();
+        let work =
+            move |connection: &Connection| trim::plan(connection, before_ms, after, limit.max(1));
+        let trim::Plan { doomed, next } = self.0.read("message_archive.trim", work).await?;
+        let removed = match doomed.len() {
+            0 => 0,
+            rows => {
+                let work = move |writing: &mut super::Writing<'_>| trim::remove(writing, doomed);
+                self.0.write("message_archive.trim", rows, work).await?
+            }
+        };
+        Ok(Trimmed { removed, next })
     }
 
     async fn count(&self) -> BackendResult<u64> {

@@ -3,6 +3,7 @@
 mod contracts;
 mod damage;
 mod opening;
+mod trimming;
 
 use std::path::Path;
 

@@ -51,6 +51,13 @@ pub(super) const UNREAD_WINDOW_MAX: u64 = 8_192;
 pub(super) const SEARCH_WINDOW: u64 = 512;
 /// See [`SEARCH_WINDOW`].
 pub(super) const SEARCH_GROWTH: u64 = 4;
+/// So long after a log's top was seen, an append behind it takes no look at it. What may be
+/// removed is older by far, so that the record behind that top can't have come and gone since.
+pub(super) const TOP_TRUSTED: Duration = Duration::from_secs(600);
+/// Logs that one call looks at for records to remove.
+pub(super) const TRIM_LOGS_MAX: i64 = 64;
+/// Looks at a log whose first records are removed meanwhile, again and again.
+pub(super) const LOOKS_MAX: usize = 16;
 /// Expired tokens dropped with each token stored.
 pub(super) const TOKENS_DROPPED_MAX: i64 = 64;
 /// Runs of one transaction; a further one follows a conflict with another process.

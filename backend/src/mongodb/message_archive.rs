@@ -10,11 +10,12 @@ mod document;
 mod page;
 mod search;
 mod tops;
+mod trim;
 
 use std::sync::Arc;
 
 use antiphon_core::contract::{
-    AppendOutcome, BackendResult, Extent, MessageArchive, Record, SeqRange, Tail,
+    AppendOutcome, BackendResult, Extent, MessageArchive, Record, SeqRange, Tail, Trimmed,
 };
 use antiphon_core::words::query_tokens;
 use antiphon_protocol::{ClientId, ConversationId, UserName};
@@ -123,6 +124,11 @@ impl MessageArchive for MongoMessageArchive {
     async fn since(&self, ts_ms: u64, limit: usize) -> BackendResult<Vec<Record>> {
         let work = search::since(&self.0, ts_ms, limit);
         self.0.scan("message_archive.since", work).await
+    }
+
+    async fn trim(&self, before_ms: u64, after: &str, limit: usize) -> BackendResult<Trimmed> {
+        let work = trim::trim(&self.0, before_ms, after, limit.max(1) as u64);
+        self.0.write("message_archive.trim", work).await
     }
 
     async fn count(&self) -> BackendResult<u64> {

@@ -8,6 +8,7 @@ mod indexes;
 mod lost_reply;
 mod outage;
 mod refusal;
+mod trimming;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -2,6 +2,7 @@
 
 mod appending;
 mod reading;
+mod trimming;
 
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use crate::contract::{AppendOutcome, MessageArchive, Record, RecordKind};
 pub async fn all(make: impl AsyncFn() -> Arc<dyn MessageArchive>) {
     appending::all(&make).await;
     reading::all(&make).await;
+    trimming::all(&make).await;
 }
 
 fn name(raw: &str) -> UserName {

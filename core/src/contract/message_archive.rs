@@ -92,11 +92,21 @@ pub struct Extent {
     pub last: u64,
 }
 
+/// What a call of [`MessageArchive::trim`] did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Trimmed {
+    /// How many records were removed.
+    pub removed: u64,
+    /// The key behind which the next call goes on; `None` if every log has been looked at.
+    pub next: Option<String>,
+}
+
 /// The log of every conversation.
 ///
 /// Promises: a record is durable (synced to disk, or majority-journaled) when `append` says
 /// `Stored`; (conversation, seq) and (conversation, sender, client id) are each unique, for
-/// ever; nothing is overwritten. An error of kind `Timeout` means that the batch may have
+/// ever; nothing is overwritten. Only `trim` removes, and only the oldest: what is left of a
+/// log is dense up to its top. An error of kind `Timeout` means that the batch may have
 /// been stored, wholly or up to some record of each conversation.
 #[async_trait]
 pub trait MessageArchive: Send + Sync {
@@ -162,6 +172,16 @@ pub trait MessageArchive: Send + Sync {
     /// Chat records of all conversations since a time, newest first, at most `limit`: for
     /// rebuilding caches.
     async fn since(&self, ts_ms: u64, limit: usize) -> BackendResult<Vec<Record>>;
+
+    /// Removes the oldest records, log by log in the order of the conversations' keys, from
+    /// the first key behind `after` on: of each log those that are older than `before_ms`
+    /// and have only such before them, but never its newest. One call removes at most `limit`
+    /// records and looks at a bounded number of logs; a call that failed may have removed some
+    /// of them, and the next one goes on from there. Several callers may be at it at once.
+    ///
+    /// `before_ms` lies an hour or more behind every server's clock: for so long a writer may
+    /// trust in what it saw of a log's top.
+    async fn trim(&self, before_ms: u64, after: &str, limit: usize) -> BackendResult<Trimmed>;
 
     /// How many records there are in all.
     async fn count(&self) -> BackendResult<u64>;

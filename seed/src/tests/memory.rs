@@ -469,6 +469,11 @@ impl MessageArchive for MemoryArchive {
         Ok(found)
     }
 
+    /// The seed removes nothing.
+    async fn trim(&self, _before_ms: u64, _after: &str, _limit: usize) -> BackendResult<Trimmed> {
+        error(BackendErrorKind::Unavailable)
+    }
+
     async fn count(&self) -> BackendResult<u64> {
         Ok(self.all().len() as u64)
     }

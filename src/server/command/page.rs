@@ -1,11 +1,14 @@
 //! Pages of logs, for `history` and `sync`.
 
-use antiphon_core::contract::{BackendResult, Extent, Record, RecordKind, SeqRange};
+use antiphon_core::contract::{
+    BackendError, BackendErrorKind, BackendResult, Extent, Record, RecordKind, SeqRange,
+};
 use antiphon_protocol::client::Page;
 use antiphon_protocol::{ConversationId, ErrorBody, Message, UserName};
 
 use super::{Caller, refusal};
 use crate::server::message::{encoded_bytes, view};
+use crate::server::settings::PAGE_LOOKS_MAX;
 
 /// Where a page begins.
 #[derive(Debug, Clone, Copy)]
@@ -43,31 +46,41 @@ async fn read(
     limit: usize,
 ) -> BackendResult<(Extent, Vec<Record>)> {
     let archive = &caller.node.backends.archive;
-    let extent = archive.extent(conversation).await?;
-    let (window, newest_first) = match from {
+    for _ in 0..PAGE_LOOKS_MAX {
+        let extent = archive.extent(conversation).await?;
+        let (window, newest_first) = window(from, extent, limit);
+        if window.from > window.to {
+            return Ok((extent, Vec::new()));
+        }
+        let records = archive
+            .range(conversation, window, limit, newest_first)
+            .await?;
+        // The first of them may have been removed since the bounds were read. A page must not
+        // claim to be complete then.
+        if records.first().map(|record| record.seq) == Some(window.from) {
+            return Ok((extent, records));
+        }
+    }
+    let kind = BackendErrorKind::Unavailable;
+    Err(BackendError::new(kind, "message_archive.range"))
+}
+
+/// The part of a log that a page shows, and whether it is read from its end.
+fn window(from: From, extent: Extent, limit: usize) -> (SeqRange, bool) {
+    let first = extent.first.max(1);
+    match from {
         From::Before(seq) => {
             let to = seq.saturating_sub(1).min(extent.last);
             let low = to.saturating_sub(limit as u64).saturating_add(1);
-            (SeqRange { from: low, to }, true)
+            let from = low.max(first);
+            (SeqRange { from, to }, true)
         }
         From::After(seq) => {
-            let low = seq.saturating_add(1).max(extent.first);
-            (
-                SeqRange {
-                    from: low,
-                    to: extent.last.min(low.saturating_add(limit as u64 - 1)),
-                },
-                false,
-            )
+            let from = seq.saturating_add(1).max(first);
+            let to = extent.last.min(from.saturating_add(limit as u64 - 1));
+            (SeqRange { from, to }, false)
         }
-    };
-    if window.from > window.to {
-        return Ok((extent, Vec::new()));
     }
-    let records = archive
-        .range(conversation, window, limit, newest_first)
-        .await?;
-    Ok((extent, records))
 }
 
 fn lay_out(

@@ -15,6 +15,7 @@ fn names_and_labels_follow_the_rules() {
     metrics.connection_opened();
     metrics.connection_closed(4300);
     metrics.peer_frame("deliver");
+    metrics.removed(7);
     metrics.observed(Call {
         contract: "message_archive",
         operation: "append",
@@ -27,6 +28,7 @@ fn names_and_labels_follow_the_rules() {
         "antiphon_connections_opened_total{server=\"s1\"} 1",
         "antiphon_connections_closed_total{server=\"s1\",code=\"4300\"} 1",
         "antiphon_peer_frames_received_total{server=\"s1\",frame=\"deliver\"} 1",
+        "antiphon_messages_removed_total{server=\"s1\"} 7",
         "antiphon_backend_call_duration_seconds_count{server=\"s1\",contract=\"message_archive\",operation=\"append\"} 1",
         "antiphon_backend_call_duration_seconds_bucket{le=\"0.0025\",server=\"s1\",contract=\"message_archive\",operation=\"append\"} 1",
         "antiphon_backend_call_failures_total{server=\"s1\",contract=\"message_archive\",operation=\"append\",kind=\"timeout\"} 1",

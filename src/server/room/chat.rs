@@ -17,6 +17,7 @@ use super::{ReplyTo, Stored};
 use crate::server::message::view;
 use crate::server::predecessor::admit;
 use crate::server::recorder::{Draft, Log, Part, Written, leader_unavailable, store_unavailable};
+use crate::server::retention::expires_before;
 
 /// The sender of a leader's mark. Names that begin with `_` can't be registered.
 const MARK_SENDER: &str = "_leader";
@@ -260,7 +261,24 @@ impl Actor {
                     .collect(),
             );
         }
+        self.drop_expired(top);
         Ok(self.recent.iter().flatten().cloned().collect())
+    }
+
+    /// What is older than messages are kept is shown no more, whether it is removed yet or
+    /// not. The cache has it for some time longer.
+    fn drop_expired(&mut self, top: u64) {
+        let (Some(recent), Some(keep)) = (&mut self.recent, self.seat.retention) else {
+            return;
+        };
+        let before = expires_before(keep);
+        // The log keeps its newest record.
+        while recent
+            .front()
+            .is_some_and(|oldest| oldest.ts < before && oldest.seq < top)
+        {
+            recent.pop_front();
+        }
     }
 
     /// From the cache if it has all up to the top of the log, else from the archive. What the

@@ -4,6 +4,7 @@
 )]
 
 mod audience;
+mod expiry;
 mod failing;
 mod messages;
 mod order;

@@ -22,6 +22,30 @@ pub(super) fn newest(
     Ok(select(connection, conversation, condition, values)?.pop())
 }
 
+/// The first record of a log that is still there.
+pub(super) fn oldest(
+    connection: &Connection,
+    id: i64,
+    conversation: &ConversationId,
+) -> Result<Option<Stored>, Failure> {
+    let condition = "id BETWEEN ?1 AND ?2 ORDER BY id LIMIT 1";
+    let values = (row_id(id, 0), row_id(id, u64::MAX));
+    Ok(select(connection, conversation, condition, values)?.pop())
+}
+
+/// The first records of a log, up to a sequence.
+pub(super) fn first_up_to(
+    connection: &Connection,
+    id: i64,
+    conversation: &ConversationId,
+    to: u64,
+    rows: usize,
+) -> Result<Vec<Stored>, Failure> {
+    let condition = "id BETWEEN ?1 AND ?2 ORDER BY id LIMIT ?3";
+    let values = (row_id(id, 0), row_id(id, to), limit(rows));
+    select(connection, conversation, condition, values)
+}
+
 /// The bounds of a log.
 pub(super) fn extent(
     connection: &Connection,
@@ -30,9 +54,7 @@ pub(super) fn extent(
     let Some(id) = conversation_id(connection, conversation)? else {
         return Ok(Extent::default());
     };
-    let condition = "id BETWEEN ?1 AND ?2 ORDER BY id LIMIT 1";
-    let values = (row_id(id, 0), row_id(id, u64::MAX));
-    let oldest = select(connection, conversation, condition, values)?.pop();
+    let oldest = oldest(connection, id, conversation)?;
     let newest = newest(connection, id, conversation)?;
     let seq = |row: Option<Stored>| row.map_or(0, |row| row.record.seq);
     Ok(Extent {
@@ -67,7 +89,7 @@ pub(super) fn range(
     let dense = found
         .windows(2)
         .all(|pair| pair[0].record.seq + 1 == pair[1].record.seq);
-    if !dense || !reaches_end(connection, id, conversation, window, rows, &found)? {
+    if !dense || !reaches_end(connection, conversation, window, rows, &found)? {
         return Err(Failure::Damaged("messages"));
     }
     Ok(found.into_iter().map(|row| row.record).collect())
@@ -76,7 +98,6 @@ pub(super) fn range(
 /// Whether a page that is shorter than asked ends where the log or the window does.
 fn reaches_end(
     connection: &Connection,
-    id: i64,
     conversation: &ConversationId,
     window: SeqRange,
     rows: usize,
@@ -85,9 +106,11 @@ fn reaches_end(
     if found.len() >= rows {
         return Ok(true);
     }
-    let last = newest(connection, id, conversation)?.map_or(0, |row| row.record.seq);
+    let Extent { first, last } = extent(connection, conversation)?;
+    // What lies before the first record was removed, so that nothing of it is missing.
+    let (from, to) = (window.from.max(first), window.to.min(last));
     let last_found = found.last().map_or(0, |row| row.record.seq);
-    Ok(window.from > last || last_found == last.min(window.to))
+    Ok(from > to || last_found == to)
 }
 
 /// The first sequence whose time is at least `ts_ms`, by halving.

@@ -186,33 +186,31 @@ async fn before(store: &Store, part: &Part) -> Result<Option<i64>, Failure> {
         return Ok(None);
     };
     let known = store.tops.get(&part.key);
-    if let Some(known) = known.filter(|known| known.seq == before) {
+    let trusted = |known: &Known| known.seq == before && known.is_trusted();
+    if let Some(known) = known.filter(trusted) {
         return Ok(Some(known.ts_max_ms));
     }
     if before == 0 {
-        if known.is_none() {
-            found(store, &part.conversation).await?;
-        }
-        return Ok(Some(0));
+        // A log that has begun has its first place taken, also if that record is removed.
+        let begins = known.is_none() && found(store, &part.conversation).await?;
+        return Ok(begins.then_some(0));
     }
     let found = bounds::look_at(store, &part.key, &[before]).await?;
     Ok(found.first().map(|mark| mark.ts_max_ms))
 }
 
-/// Makes the document of a conversation, if there is none.
-async fn found(store: &Store, conversation: &ConversationId) -> Result<(), Failure> {
-    if bounds::conversation(store, &conversation.key())
-        .await?
-        .is_some()
-    {
-        return Ok(());
+/// Makes the document of a conversation, if there is none. False if its first record is gone.
+async fn found(store: &Store, conversation: &ConversationId) -> Result<bool, Failure> {
+    let key = conversation.key();
+    if let Some(there) = bounds::conversation(store, &key).await? {
+        return Ok(there.first == 1);
     }
     let making = store
         .conversations
         .insert_one(Conversation::new(conversation));
     match making.await {
-        Ok(_) => Ok(()),
-        Err(error) if is_duplicate(&error) => Ok(()),
+        Ok(_) => Ok(true),
+        Err(error) if is_duplicate(&error) => Ok(true),
         Err(error) => Err(error.into()),
     }
 }
@@ -291,8 +289,8 @@ async fn note(store: &Store, part: &Part) {
         return;
     };
     let (first, seq) = (part.seqs[0], last.seq.unsigned_abs());
-    let ts_max_ms = last.ts_max_ms;
-    store.tops.raise(&part.key, Known { seq, ts_max_ms });
+    let known = Known::now(seq, last.ts_max_ms);
+    store.tops.raise(&part.key, known);
     if (first - 1) / HINT_EVERY == seq / HINT_EVERY {
         return;
     }

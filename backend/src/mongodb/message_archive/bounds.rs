@@ -9,11 +9,12 @@ use std::collections::HashSet;
 use antiphon_core::contract::Extent;
 use antiphon_protocol::{ConversationId, UserName};
 use futures_util::TryStreamExt;
+use futures_util::future::BoxFuture;
 use mongodb::bson::doc;
 
 use super::super::Store;
 use super::super::failure::Failure;
-use super::super::limits::PROBES;
+use super::super::limits::{LOOKS_MAX, PROBES};
 use super::super::number::read;
 use super::document::{Conversation, Mark, Place, SEQ_LIMIT, mark_fields, place_fields};
 use super::tops::Known;
@@ -25,18 +26,13 @@ pub(super) async fn top(store: &Store, key: &str) -> Result<Option<Mark>, Failur
     {
         return Ok(Some(top));
     }
-    let Some(conversation) = conversation(store, key).await? else {
-        return Ok(None);
-    };
-    top_of(store, &conversation).await
+    let standing = standing(store, key).await?;
+    Ok(standing.map(|(_, top)| top))
 }
 
 /// The bounds of a log.
 pub(super) async fn extent(store: &Store, key: &str) -> Result<Extent, Failure> {
-    let Some(conversation) = conversation(store, key).await? else {
-        return Ok(Extent::default());
-    };
-    let Some(top) = top_of(store, &conversation).await? else {
+    let Some((conversation, top)) = standing(store, key).await? else {
         return Ok(Extent::default());
     };
     let (first, last) = (
@@ -85,18 +81,51 @@ pub(super) async fn of_user(
         .collect()
 }
 
-async fn top_of(store: &Store, conversation: &Conversation) -> Result<Option<Mark>, Failure> {
-    let key = conversation.key.as_str();
-    let known = store.tops.get(key).map_or(0, |known| known.seq);
-    let first = read(conversation.first, "conversations")?;
-    let hint = read(conversation.hint, "conversations")?;
-    let from = known.max(hint).max(first);
-    match climb(store, key, from).await? {
-        Some(top) => Ok(Some(top)),
-        // Made, but its first record was never stored.
-        None if from == first && first == 1 => Ok(None),
-        None => Err(Failure::Damaged("messages")),
+/// Runs a look at a log, and again if what it missed was removed meanwhile.
+pub(super) async fn steadily<'s, T>(
+    store: &'s Store,
+    key: &'s str,
+    look: impl Fn(Extent) -> BoxFuture<'s, Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let mut bounds = extent(store, key).await?;
+    for _ in 0..LOOKS_MAX {
+        let failure = match look(bounds).await {
+            Err(failure @ Failure::Damaged(_)) => failure,
+            other => return other,
+        };
+        let now = extent(store, key).await?;
+        if now.first == bounds.first {
+            return Err(failure);
+        }
+        bounds = now;
     }
+    Err(Failure::Outrun(LOOKS_MAX))
+}
+
+/// A log's conversation and its top. Where the search begins may be removed between the two;
+/// then the conversation tells so.
+async fn standing(store: &Store, key: &str) -> Result<Option<(Conversation, Mark)>, Failure> {
+    let Some(mut there) = conversation(store, key).await? else {
+        return Ok(None);
+    };
+    for _ in 0..LOOKS_MAX {
+        let known = store.tops.get(key).map_or(0, |known| known.seq);
+        let first = read(there.first, "conversations")?;
+        let hint = read(there.hint, "conversations")?;
+        let from = known.max(hint).max(first);
+        if let Some(top) = climb(store, key, from).await? {
+            return Ok(Some((there, top)));
+        }
+        let now = conversation(store, key).await?;
+        let now = now.ok_or(Failure::Damaged("conversations"))?;
+        if now.first == there.first {
+            // Made, but its first record was never stored; anything else is damage.
+            let is_empty = from == 1 && first == 1;
+            return is_empty.then_some(None).ok_or(Failure::Damaged("messages"));
+        }
+        there = now;
+    }
+    Err(Failure::Outrun(LOOKS_MAX))
 }
 
 /// The highest record, from one that is there upwards; `None` if that one is not.
@@ -113,8 +142,7 @@ async fn climb(store: &Store, key: &str, from: u64) -> Result<Option<Mark>, Fail
         let low = read(top.seq, "messages")?;
         let places = between(low, high);
         if places.is_empty() {
-            let (seq, ts_max_ms) = (low, top.ts_max_ms);
-            store.tops.raise(key, Known { seq, ts_max_ms });
+            store.tops.raise(key, Known::now(low, top.ts_max_ms));
             return Ok(Some(top));
         }
         if let Some(found) = highest(store, key, &places).await? {

@@ -2,7 +2,7 @@
 
 use antiphon_core::contract::{Extent, Record, RecordKind, SeqRange};
 use antiphon_protocol::{ConversationId, UserName};
-use futures_util::TryStreamExt;
+use futures_util::{FutureExt, TryStreamExt};
 use mongodb::bson::{Document, doc};
 
 use super::super::Store;
@@ -29,7 +29,19 @@ pub(super) async fn range(
     if is_whole(&found, page) {
         return found.into_iter().map(Message::into_record).collect();
     }
-    let Extent { first, last } = bounds::extent(store, &key).await?;
+    let look = |bounds| at_the_end(store, &key, bounds, window, rows, newest_first).boxed();
+    bounds::steadily(store, &key, look).await
+}
+
+/// The page of a window that may reach beyond the log.
+async fn at_the_end(
+    store: &Store,
+    key: &str,
+    Extent { first, last }: Extent,
+    window: SeqRange,
+    rows: usize,
+    newest_first: bool,
+) -> Result<Vec<Record>, Failure> {
     let inside = SeqRange {
         from: window.from.max(first),
         to: window.to.min(last),
@@ -37,7 +49,7 @@ pub(super) async fn range(
     let Some(page) = page_of(last, inside, rows, newest_first) else {
         return Ok(Vec::new());
     };
-    let found = read_page(store, &key, page).await?;
+    let found = read_page(store, key, page).await?;
     if !is_whole(&found, page) {
         return Err(Failure::Damaged("messages"));
     }
@@ -109,8 +121,17 @@ pub(super) async fn seq_at(
     ts_ms: u64,
 ) -> Result<Option<u64>, Failure> {
     let key = conversation.key();
+    let look = |bounds| seq_within(store, &key, bounds, ts_ms).boxed();
+    bounds::steadily(store, &key, look).await
+}
+
+async fn seq_within(
+    store: &Store,
+    key: &str,
+    Extent { first, last }: Extent,
+    ts_ms: u64,
+) -> Result<Option<u64>, Failure> {
     let damaged = || Failure::Damaged("messages");
-    let Extent { first, last } = bounds::extent(store, &key).await?;
     if last == 0 {
         return Ok(None);
     }
@@ -121,7 +142,7 @@ pub(super) async fn seq_at(
         if places.is_empty() {
             break;
         }
-        let found = bounds::look_at(store, &key, &places).await?;
+        let found = bounds::look_at(store, key, &places).await?;
         if found.len() != places.len() {
             return Err(damaged());
         }
@@ -139,7 +160,7 @@ pub(super) async fn seq_at(
         return Ok(None);
     }
     // The first record at which the latest time so far reaches the bound is of that time.
-    let found = bounds::look_at(store, &key, &[high]).await?;
+    let found = bounds::look_at(store, key, &[high]).await?;
     let found = found.first().ok_or_else(damaged)?;
     if read(found.ts_ms, "messages")? < ts_ms && high > first {
         return Err(damaged());
@@ -159,11 +180,8 @@ pub(super) async fn unread(
     if max == 0 || after_seq >= SEQ_LIMIT {
         return Ok(0);
     }
-    let Some(top) = bounds::top(store, &key).await? else {
-        return Ok(0);
-    };
-    let last = read(top.seq, "messages")?;
-    let (mut counted, mut from) = (0, after_seq + 1);
+    let Extent { first, last } = bounds::extent(store, &key).await?;
+    let (mut counted, mut from) = (0, first.max(after_seq + 1));
     let mut width = max.clamp(UNREAD_WINDOW_MIN, UNREAD_WINDOW_MAX);
     while from <= last && counted < max {
         let to = last.min(from + (width - 1));

@@ -10,7 +10,7 @@ use mongodb::bson::{Document, doc};
 use super::super::Store;
 use super::super::failure::Failure;
 use super::super::limits::{CONVERSATIONS_AT_ONCE, SEARCH_GROWTH, SEARCH_WINDOW};
-use super::super::number::{bound, limit};
+use super::super::number::{bound, limit, stored};
 use super::bounds;
 use super::document::{Mark, Message, kind_number, mark_fields};
 use super::page::closed;
@@ -87,13 +87,24 @@ async fn fetch(store: &Store, keys: &[String], hits: &[Hit]) -> Result<Vec<Recor
     let reads = stream::iter(reads).buffer_unordered(CONVERSATIONS_AT_ONCE);
     let mut found: Vec<(usize, Message)> = reads.try_concat().await?;
     found.sort_by_key(|(place, message)| (*place, message.seq));
-    let record = |hit: &Hit| {
+    let mut records = Vec::with_capacity(hits.len());
+    for hit in hits {
         let wanted = (hit.conversation, hit.seq);
-        let at = found.binary_search_by_key(&wanted, |(place, message)| (*place, message.seq));
-        let at = at.map_err(|_| Failure::Damaged("messages"))?;
-        found[at].1.clone().into_record()
-    };
-    hits.iter().map(record).collect()
+        match found.binary_search_by_key(&wanted, |(place, message)| (*place, message.seq)) {
+            Ok(at) => records.push(found[at].1.clone().into_record()?),
+            Err(_) => gone(store, &keys[hit.conversation], hit).await?,
+        }
+    }
+    Ok(records)
+}
+
+/// Whether a hit was removed since it was found: anything else is damage.
+async fn gone(store: &Store, key: &str, hit: &Hit) -> Result<(), Failure> {
+    let Extent { first, .. } = bounds::extent(store, key).await?;
+    if hit.seq < stored(first)? {
+        return Ok(());
+    }
+    Err(Failure::Damaged("messages"))
 }
 
 /// The records at some places of one log.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use antiphon_core::contract::{
     AppendOutcome, BackendError, BackendErrorKind, BackendResult, Extent, MessageArchive, Record,
-    SeqRange, Tail,
+    SeqRange, Tail, Trimmed,
 };
 use antiphon_protocol::{ClientId, ConversationId, UserName};
 use async_trait::async_trait;
@@ -164,6 +164,10 @@ impl MessageArchive for FaultyArchive {
 
     async fn since(&self, ts_ms: u64, limit: usize) -> BackendResult<Vec<Record>> {
         self.inner.since(ts_ms, limit).await
+    }
+
+    async fn trim(&self, before_ms: u64, after: &str, limit: usize) -> BackendResult<Trimmed> {
+        self.inner.trim(before_ms, after, limit).await
     }
 
     async fn count(&self) -> BackendResult<u64> {
