@@ -1,6 +1,7 @@
 mod away;
 mod faults;
 mod handover;
+mod retention;
 mod zookeeper;
 
 use super::support::client::{Client, Closed};

@@ -34,6 +34,8 @@ pub(crate) struct FaultyArchive {
     pub(crate) contended: AtomicBool,
     /// Reads fail.
     pub(crate) unreadable: AtomicBool,
+    /// The oldest are removed between a look at a log's bounds and the next read of it.
+    pub(crate) trims_between: AtomicBool,
     pub(crate) appends: AtomicUsize,
     pub(crate) tails: AtomicUsize,
 }
@@ -45,6 +47,7 @@ impl FaultyArchive {
             faults: Mutex::default(),
             contended: AtomicBool::new(false),
             unreadable: AtomicBool::new(false),
+            trims_between: AtomicBool::new(false),
             appends: AtomicUsize::new(0),
             tails: AtomicUsize::new(0),
         })
@@ -121,6 +124,9 @@ impl MessageArchive for FaultyArchive {
     ) -> BackendResult<Vec<Record>> {
         self.readable()?;
         let inner = &self.inner;
+        if self.trims_between.swap(false, Ordering::Relaxed) {
+            inner.trim(u64::MAX, "", 1_000).await?;
+        }
         inner.range(conversation, window, limit, newest_first).await
     }
 
