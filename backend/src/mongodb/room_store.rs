@@ -242,6 +242,8 @@ async fn set_read(
             .await;
         match moved {
             Ok(Some(cursor)) => return read(cursor.seq, "read_cursors"),
+            // An upsert that a server answers without its document is done again.
+            Ok(None) if tries < UPSERTS_MAX => tries += 1,
             Ok(None) => return Err(Failure::Damaged("read_cursors")),
             // Another process made the same cursor meanwhile.
             Err(error) if is_duplicate(&error) && tries < UPSERTS_MAX => tries += 1,
