@@ -14,7 +14,7 @@ pub(crate) mod screens;
 pub(crate) mod terminal;
 pub(crate) mod wait;
 
-pub(crate) use client::{Client, PASSWORD};
+pub(crate) use client::{Client, PASSWORD, is_offline};
 pub(crate) use cluster::{Cluster, Options};
 pub(crate) use raw::RawSocket;
 pub(crate) use wait::wait_until;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Client, Cluster, DEADLINE, FAST, Options, PASSWORD, RawSocket, wait_until};
+use crate::harness::{Client, Cluster, DEADLINE, FAST, Options, PASSWORD, RawSocket, is_offline};
 
 #[tokio::test]
 async fn row_22_and_38_a_wrong_password_and_an_unknown_user_are_refused_alike() {
@@ -162,21 +162,7 @@ async fn row_48_a_dead_peer_is_noticed() {
     quiet.text(&login.to_string()).await;
     // The raw socket answers no ping.
     assert_eq!(quiet.closed().await.code, Some(4304));
-    wait_until("quiet to be offline", DEADLINE, || {
-        let addr = cluster.server(2).to_owned();
-        async move {
-            let mut client = Client::join(&addr, "looker").await;
-            let (action, answer) = client
-                .request("userInfo", json!({"username": "quiet"}))
-                .await;
-            if action == "error" {
-                Ok(())
-            } else {
-                Err(answer.to_string())
-            }
-        }
-    })
-    .await;
+    is_offline(cluster.server(2), "quiet").await;
     alive.ok("ping", json!({})).await;
 }
 

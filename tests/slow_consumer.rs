@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{Client, Cluster, DEADLINE, FAST, Options, PASSWORD, RawSocket, wait_until};
+use crate::harness::{Client, Cluster, DEADLINE, FAST, Options, PASSWORD, RawSocket, is_offline};
 
 const MESSAGES: usize = 3_000;
 const TEXT_CHARS: usize = 7_900;
@@ -40,21 +40,7 @@ async fn row_19_a_stalled_reader_is_closed_and_the_others_go_on() {
     let seen = bob.wait_deliveries(MESSAGES, DEADLINE).await;
     assert_eq!(seen.len(), MESSAGES);
     assert!(!alice.is_closed() && !bob.is_closed());
-    wait_until("slow to be offline", DEADLINE, || {
-        let addr = cluster.server(2).to_owned();
-        async move {
-            let mut client = Client::join(&addr, "looker").await;
-            let (action, answer) = client
-                .request("userInfo", json!({"username": "slow"}))
-                .await;
-            if action == "error" {
-                Ok(())
-            } else {
-                Err(answer.to_string())
-            }
-        }
-    })
-    .await;
+    is_offline(cluster.server(2), "slow").await;
     let closed = stalled.closed().await;
     assert!(matches!(closed.code, Some(4300) | None), "{closed:?}");
 

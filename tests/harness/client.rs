@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 
-use super::DEADLINE;
+use super::{DEADLINE, wait_until};
 
 /// The password of every user that the tests make.
 pub(crate) const PASSWORD: &str = "correct horse battery";
@@ -359,4 +359,19 @@ impl Client {
             }
         }
     }
+}
+
+/// Waits until a server says that a user is not on line.
+pub(crate) async fn is_offline(addr: &str, username: &str) {
+    wait_until(&format!("{username} to be offline"), DEADLINE, || async {
+        let mut client = Client::join(addr, "looker").await;
+        let asked = json!({"username": username});
+        let (action, answer) = client.request("userInfo", asked).await;
+        if action == "error" {
+            Ok(())
+        } else {
+            Err(answer.to_string())
+        }
+    })
+    .await;
 }

@@ -1,17 +1,15 @@
 //! The real binary, started as users start it.
 
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc;
 use std::time::Duration;
 
 use antiphon_core::clock;
 use serde::Deserialize;
 
+use super::process::spawn;
 use super::raw::{HttpAnswer, http_get};
 
-const READY_DEADLINE: Duration = Duration::from_secs(60);
 const EXIT_DEADLINE: Duration = Duration::from_secs(30);
 const LOG_TAIL_LINES: usize = 60;
 
@@ -112,34 +110,7 @@ impl Cluster {
     /// Starts on the data of `data_dir`.
     pub(crate) fn start_in(data_dir: &Path, options: &Options) -> Self {
         let log = data_dir.with_extension("stderr");
-        let stderr = std::fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(&log)
-            .unwrap();
-        let mut child = up(data_dir, options)
-            .stdout(Stdio::piped())
-            .stderr(stderr)
-            .spawn()
-            .unwrap();
-        let stdout = child.stdout.take().unwrap();
-        let (line_tx, line_rx) = mpsc::sync_channel(1);
-        std::thread::spawn(move || {
-            let mut lines = BufReader::new(stdout).lines();
-            if let Some(Ok(line)) = lines.next() {
-                let _ = line_tx.send(line);
-            }
-            // The pipe stays open and empty, so that the process never blocks on it.
-            lines.for_each(drop);
-        });
-        let Ok(line) = line_rx.recv_timeout(READY_DEADLINE) else {
-            let _ = child.kill();
-            let status = child.wait();
-            panic!(
-                "no ready line from `antiphon up` ({status:?}); its log:\n{}",
-                tail(&log)
-            );
-        };
+        let (child, line) = spawn("`antiphon up`", &mut up(data_dir, options), &log);
         let ready: Ready = serde_json::from_str(&line)
             .unwrap_or_else(|error| panic!("the ready line is not as agreed: {error}: {line}"));
         assert_eq!(ready.event, "ready", "{line}");

@@ -34,34 +34,36 @@ pub(crate) fn role(config: &Path, arguments: &[&str]) -> Command {
     command
 }
 
+/// Starts a process that says in its first line that it is ready; its log goes into a file.
+pub(crate) fn spawn(label: &str, command: &mut Command, log: &Path) -> (Child, String) {
+    let mut open = std::fs::OpenOptions::new();
+    let stderr = open.create(true).append(true).open(log).unwrap();
+    let command = command.stdout(Stdio::piped()).stderr(stderr);
+    let mut child = command.spawn().unwrap();
+    let stdout = child.stdout.take().unwrap();
+    let (line_tx, line_rx) = mpsc::sync_channel(1);
+    std::thread::spawn(move || {
+        let mut lines = BufReader::new(stdout).lines();
+        if let Some(Ok(line)) = lines.next() {
+            let _ = line_tx.send(line);
+        }
+        // The pipe stays open and empty, so that the process never blocks on it.
+        lines.for_each(drop);
+    });
+    let Ok(line) = line_rx.recv_timeout(READY_DEADLINE) else {
+        let _ = child.kill();
+        let status = child.wait();
+        let log = tail(log);
+        panic!("no ready line from {label} ({status:?}); its log:\n{log}");
+    };
+    (child, line)
+}
+
 impl Process {
     /// Starts it and waits for its ready line.
     pub(crate) fn start(label: &str, mut command: Command, folder: &Path) -> Self {
         let log = folder.join(format!("{label}.log"));
-        let mut open = std::fs::OpenOptions::new();
-        let stderr = open.create(true).append(true).open(&log).unwrap();
-        let mut child = command
-            .stdout(Stdio::piped())
-            .stderr(stderr)
-            .spawn()
-            .unwrap();
-        let stdout = child.stdout.take().unwrap();
-        let (line_tx, line_rx) = mpsc::sync_channel(1);
-        std::thread::spawn(move || {
-            let mut lines = BufReader::new(stdout).lines();
-            if let Some(Ok(line)) = lines.next() {
-                let _ = line_tx.send(line);
-            }
-            lines.for_each(drop);
-        });
-        let Ok(line) = line_rx.recv_timeout(READY_DEADLINE) else {
-            let _ = child.kill();
-            let status = child.wait();
-            panic!(
-                "no ready line from {label} ({status:?}); its log:\n{}",
-                tail(&log)
-            );
-        };
+        let (child, line) = spawn(label, &mut command, &log);
         let ready: Value = serde_json::from_str(&line).unwrap();
         assert_eq!(ready["event"], "ready", "{line}");
         let label = label.to_owned();
