@@ -69,8 +69,9 @@ pub(super) fn usage(index: &Index<'_>) -> Tally {
     let mut first: BTreeMap<u32, (u64, u64)> = BTreeMap::new();
     for (process, bytes, files) in &index.history.usage {
         let (bytes_before, files_before) = *first.entry(*process).or_insert((*bytes, *files));
-        let bytes_max = bytes_before + GROWTH_BYTES_MAX + users * GROWTH_BYTES_PER_USER_MAX;
-        let files_max = files_before + FILES_MAX + users * FILES_PER_USER_MAX;
+        let bytes_max =
+            bytes_before.saturating_add(GROWTH_BYTES_MAX + users * GROWTH_BYTES_PER_USER_MAX);
+        let files_max = files_before.saturating_add(FILES_MAX + users * FILES_PER_USER_MAX);
         tally.expect(*bytes <= bytes_max && *files <= files_max, || {
             format!(
                 "process {process} took {bytes} bytes and {files} files; at most {bytes_max} and \

@@ -52,11 +52,11 @@ impl<'h> Log<'h> {
 
     /// The first place from `seq` on that holds a message, or is not known to hold none.
     pub(super) fn skip_marks(&self, mut seq: u64) -> u64 {
-        while self
-            .by_seq
-            .get(&seq)
-            .is_some_and(|entry| entry.id.is_none())
-        {
+        let is_mark = |seq| {
+            let entry = self.by_seq.get(&seq);
+            entry.is_some_and(|entry| entry.id.is_none())
+        };
+        while seq < u64::MAX && is_mark(seq) {
             seq += 1;
         }
         seq

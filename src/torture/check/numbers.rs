@@ -1,5 +1,7 @@
 //! What a buyer asks for first: the counts.
 
+use std::collections::HashMap;
+
 use serde::Serialize;
 
 use super::guard;
@@ -49,16 +51,19 @@ pub struct Numbers {
     pub files_max: u64,
 }
 
+/// How many places lie from one to the other.
+fn span(from: u64, to: u64) -> u64 {
+    to.saturating_sub(from).saturating_add(1)
+}
+
 impl Numbers {
     pub(super) fn count(index: &Index<'_>) -> Self {
         let history = index.history;
         let mut numbers = Self {
             delivered: history.deliveries.len() as u64,
-            gaps_told: history
-                .gaps
-                .iter()
-                .map(|gap| gap.to.saturating_sub(gap.from) + 1)
-                .sum(),
+            gaps_told: (history.gaps.iter()).fold(0, |all, gap| {
+                u64::saturating_add(all, span(gap.from, gap.to))
+            }),
             hit_by_faults: guard::hit(&history.faults, &history.sends),
             sessions: history.sessions.len() as u64,
             conversations: index.logs.len() as u64,
@@ -74,7 +79,7 @@ impl Numbers {
     }
 
     fn count_messages(&mut self, index: &Index<'_>) {
-        let mut stored: std::collections::HashMap<&str, u64> = std::collections::HashMap::new();
+        let mut stored: HashMap<&str, u64> = HashMap::new();
         for id in index.history.log.iter().filter_map(|e| e.id.as_deref()) {
             *stored.entry(id).or_default() += 1;
         }
@@ -102,13 +107,16 @@ impl Numbers {
                 match oddity {
                     Oddity::Doubled(_) => self.doubled += 1,
                     Oddity::Reordered(_) => self.reordered += 1,
-                    Oddity::Hole(from, to) => self.lost += to.saturating_sub(*from) + 1,
+                    Oddity::Hole(from, to) => {
+                        self.lost = self.lost.saturating_add(span(*from, *to));
+                    }
                     Oddity::Stray(_) => {}
                 }
             }
             let log = index.logs.get(stream.conversation);
             if let (Some(next), Some(log)) = (stream.reached, log) {
-                self.lost += (log.head.last_seq + 1).saturating_sub(next);
+                let missing = log.head.last_seq.saturating_add(1).saturating_sub(next);
+                self.lost = self.lost.saturating_add(missing);
             }
         }
         self.reordered += super::order::fifo(index).violations();
