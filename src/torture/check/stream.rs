@@ -100,7 +100,10 @@ fn gather<'h>(
     let mut last: HashMap<(&str, &str), &Membership> = HashMap::new();
     for membership in &history.memberships {
         let of_user = (membership.user.as_str(), membership.conversation.as_str());
-        last.insert(of_user, membership);
+        // A refusal changed nothing.
+        if membership.outcome != Outcome::Refused {
+            last.insert(of_user, membership);
+        }
         let raw = streams
             .entry((membership.session, &membership.conversation))
             .or_default();
