@@ -112,7 +112,7 @@ pub struct Finding {
     pub examples: Vec<String>,
 }
 
-/// The time from a fault to the first message that a room took after it began.
+/// How long rooms took no messages around a fault of servers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Recovery {
@@ -122,9 +122,9 @@ pub struct Recovery {
     pub begin: u64,
     /// How long it was broken.
     pub lasted_us: u64,
-    /// From its beginning to the first acknowledgment of what was sent after it; absent if
-    /// there was none.
-    pub recovered_us: Option<u64>,
+    /// The longest time around it between two acknowledgments of rooms; absent if none came
+    /// after it.
+    pub still_us: Option<u64>,
 }
 
 /// A run judged.

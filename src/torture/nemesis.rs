@@ -270,15 +270,12 @@ pub(super) async fn break_clients(frame: Frame, users: Arc<Vec<Handle>>) {
         };
         match kind {
             FaultKind::MassDisconnect => {
-                for user in users.iter() {
-                    // A user that has four orders already has enough to do.
-                    let _full = user.order_tx.try_send(Order::Reconnect);
-                }
+                order(&frame, users.iter(), Order::Reconnect).await;
             }
             FaultKind::NewSessions => {
-                for user in some(&users) {
-                    let _full = users[user].order_tx.try_send(Order::NewSession);
-                }
+                let chosen = some(&users);
+                let chosen = chosen.iter().map(|user| &users[*user]);
+                order(&frame, chosen, Order::NewSession).await;
             }
             FaultKind::SlowReaders => {
                 let chosen = some(&users);
@@ -301,5 +298,15 @@ pub(super) async fn break_clients(frame: Frame, users: Arc<Vec<Handle>>) {
             | FaultKind::PauseLong => {}
         }
         frame.note(kind, String::new(), begin).await;
+    }
+}
+
+/// Orders the same of several, and waits until all are there again, or the load ends.
+async fn order<'u>(frame: &Frame, users: impl Iterator<Item = &'u Handle>, order: Order) {
+    let all = futures_util::future::join_all(users.map(|user| user.order(order)));
+    tokio::select! {
+        () = frame.load.stopping() => {}
+        // Who did not come back in time is seen in the history.
+        _back = all => {}
     }
 }

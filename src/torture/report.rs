@@ -140,7 +140,7 @@ fn faults(text: &mut String, history: &History, verdict: &Verdict) {
         let _ = write!(text, "  {:<24}{times:>3} times", kind.words());
         let longest = of_kind
             .iter()
-            .map(|one| one.recovered_us.unwrap_or(u64::MAX))
+            .map(|one| one.still_us.unwrap_or(u64::MAX))
             .max();
         let lasted = of_kind.iter().map(|one| one.lasted_us).max().unwrap_or(0);
         match longest {
@@ -148,7 +148,7 @@ fn faults(text: &mut String, history: &History, verdict: &Verdict) {
             Some(longest) => {
                 let _ = write!(
                     text,
-                    "; lasted up to {}, rooms took messages again after {}",
+                    "; lasted up to {}, rooms stood still for up to {}",
                     milliseconds(lasted),
                     milliseconds(longest)
                 );

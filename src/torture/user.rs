@@ -43,6 +43,8 @@ const MEMBERSHIP_ATTEMPTS: u32 = 20;
 const RETRY_PAUSE: Duration = Duration::from_millis(250);
 /// Time for what is under way when the load ends.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(45);
+/// Time for a client to be there again; longer than the longest pause.
+const ORDER_DEADLINE: Duration = Duration::from_secs(20);
 /// Orders of the nemesis that wait.
 const ORDERS_MAX: usize = 4;
 
@@ -58,12 +60,42 @@ pub(super) enum Order {
 /// What others need of a user.
 #[derive(Debug)]
 pub(super) struct Handle {
-    pub(super) order_tx: mpsc::Sender<Order>,
+    order_tx: mpsc::Sender<Order>,
     pub(super) slow_tx: watch::Sender<Option<Instant>>,
+    /// The client that it has now.
+    current_rx: watch::Receiver<Current>,
     /// Of the client that it has now.
     pub(super) told_rx: watch::Receiver<Arc<Mutex<Told>>>,
     /// The rooms that it is in for certain.
     pub(super) rooms_rx: watch::Receiver<Vec<RoomName>>,
+}
+
+impl Handle {
+    /// Orders, and waits until the user's client has felt it and is logged in again. False if
+    /// the user has enough to do already, or it took too long.
+    pub(super) async fn order(&self, order: Order) -> bool {
+        let mut current_rx = self.current_rx.clone();
+        let client = current_rx.borrow_and_update().client.clone();
+        let mut state_rx = client.states();
+        state_rx.mark_unchanged();
+        if self.order_tx.try_send(order).is_err() {
+            return false;
+        }
+        let again = async {
+            match order {
+                Order::Reconnect => {
+                    state_rx.changed().await.is_ok()
+                        && state_rx.wait_for(|state| state.is_online()).await.is_ok()
+                }
+                Order::NewSession => {
+                    let changed = current_rx.changed().await;
+                    let client = current_rx.borrow().client.clone();
+                    changed.is_ok() && client.connected().await
+                }
+            }
+        };
+        clock::timeout(ORDER_DEADLINE, again).await == Ok(true)
+    }
 }
 
 /// The client that a user has now.
@@ -113,7 +145,7 @@ impl User {
         let (order_tx, order_rx) = mpsc::channel(ORDERS_MAX);
         let (rooms_tx, rooms_rx) = watch::channel(Vec::new());
         let (current, told) = begin(world, user, None, &slow_rx, scope);
-        let (current_tx, _) = watch::channel(current);
+        let (current_tx, current_rx) = watch::channel(current);
         let (told_tx, told_rx) = watch::channel(told);
         let this = Self {
             world: Arc::clone(world),
@@ -131,6 +163,7 @@ impl User {
             scope: scope.clone(),
         };
         let handle = Handle {
+            current_rx,
             order_tx,
             slow_tx,
             told_rx,

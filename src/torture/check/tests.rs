@@ -194,7 +194,7 @@ fn a_good_history_passes_every_checker() {
     assert_eq!((n.sent, n.repeated, n.acked, n.refused), (8, 1, 6, 1));
     assert_eq!((n.unknown, n.unknown_stored, n.delivered), (1, 1, 16));
     assert_eq!((n.lost, n.doubled, n.reordered), (0, 0, 0));
-    assert_eq!(verdict.recoveries[0].recovered_us, Some(3));
+    assert_eq!(verdict.recoveries[0].still_us, Some(66));
 }
 
 #[test]
@@ -369,7 +369,7 @@ fn c9_delivered_to_who_has_left() {
 
 #[test]
 fn c10_a_fault_that_rooms_do_not_recover_from() {
-    fails(Checker::Recovery, |h| h.faults[0].begin = 165);
+    fails(Checker::Recovery, |h| h.faults[0].end = 171);
     fails(Checker::Recovery, |h| {
         for send in &mut h.sends[3..] {
             send.begin += RECOVERY_MAX_US + 10;
