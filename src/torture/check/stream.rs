@@ -1,5 +1,5 @@
 //! What one client was told of one conversation, against the log: in order, each once, without
-//! holes. A client begins behind its first login and behind each join; the last messages of a
+//! holes. Who is leaving a room is owed nothing from then on. A client begins behind its first login and behind each join; the last messages of a
 //! room come again with a join, so each join allows one step that is no step forward by one.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -15,6 +15,8 @@ pub(super) struct Stream<'h> {
     pub(super) conversation: &'h str,
     pub(super) deliveries: Vec<&'h Delivery>,
     pub(super) oddities: Vec<Oddity>,
+    /// How often it was told the tail of a room that it was leaving, not all of it.
+    pub(super) tails: u64,
     /// The client still followed it at the end, and had all before this place; `None` if it did
     /// not follow it then, or nobody knows.
     pub(super) reached: Option<u64>,
@@ -40,6 +42,7 @@ struct Raw<'h> {
     start: Option<u64>,
     deliveries: Vec<&'h Delivery>,
     joins: Vec<&'h Membership>,
+    leaves: Vec<&'h Membership>,
     gaps: Vec<(u64, u64)>,
     /// The last membership of the user, if there was any: joined for certain, left, or unknown.
     last: Option<&'h Membership>,
@@ -61,6 +64,7 @@ pub(super) fn walk<'h>(history: &'h History, logs: &BTreeMap<&'h str, Log<'h>>) 
             user: raw.user,
             conversation,
             reached: followed.then(|| walker.reached()).flatten(),
+            tails: walker.tails,
             oddities: walker.oddities,
             deliveries: raw.deliveries,
         }
@@ -110,6 +114,9 @@ fn gather<'h>(
         if membership.joins && membership.outcome != Outcome::Refused {
             raw.joins.push(membership);
         }
+        if !membership.joins && membership.outcome != Outcome::Refused {
+            raw.leaves.push(membership);
+        }
     }
     for delivery in &history.deliveries {
         let raw = streams.entry((delivery.session, &delivery.conversation));
@@ -142,6 +149,8 @@ struct Walker<'r, 'h> {
     began: u64,
     holes: Vec<(u64, u64)>,
     joins_used: usize,
+    leaves_used: usize,
+    tails: u64,
     oddities: Vec<Oddity>,
 }
 
@@ -154,6 +163,8 @@ impl<'r, 'h> Walker<'r, 'h> {
             began: raw.start.map_or(0, |start| start.saturating_add(1)),
             holes: Vec::new(),
             joins_used: 0,
+            leaves_used: 0,
+            tails: 0,
             oddities: Vec::new(),
         }
     }
@@ -181,6 +192,10 @@ impl<'r, 'h> Walker<'r, 'h> {
             .cursor
             .is_some_and(|cursor| seq > cursor && self.owed(cursor.saturating_add(1)) >= seq);
         if forward {
+            self.cursor = Some(seq);
+            return;
+        }
+        if self.is_leaving(delivery) {
             self.cursor = Some(seq);
             return;
         }
@@ -213,6 +228,27 @@ impl<'r, 'h> Walker<'r, 'h> {
                 self.oddities.push(odd);
             }
         }
+    }
+
+    /// Who is leaving is owed nothing any more, and may yet be told what was on its way: once
+    /// for a leave, and nothing that is said after the next join.
+    fn is_leaving(&mut self, delivery: &Delivery) -> bool {
+        if self.cursor.is_none_or(|cursor| delivery.seq <= cursor) {
+            return false;
+        }
+        for at in self.leaves_used..self.raw.leaves.len() {
+            let leave = self.raw.leaves[at];
+            let mut later = self.raw.joins.iter().filter(|join| join.begin >= leave.end);
+            let top = later
+                .next()
+                .map_or(u64::MAX, |join| join.seq.unwrap_or(u64::MAX));
+            if leave.begin <= delivery.at && delivery.seq <= top {
+                self.leaves_used = at + 1;
+                self.tails += 1;
+                return true;
+            }
+        }
+        false
     }
 
     fn begins_by_join(&mut self, delivery: &Delivery) -> bool {
