@@ -238,13 +238,14 @@ impl<'r, 'h> Walker<'r, 'h> {
         }
         for at in self.leaves_used..self.raw.leaves.len() {
             let leave = self.raw.leaves[at];
-            let mut later = self.raw.joins.iter().filter(|join| join.begin >= leave.end);
-            let top = later
-                .next()
-                .map_or(u64::MAX, |join| join.seq.unwrap_or(u64::MAX));
+            let mut later = (self.raw.joins.iter()).filter(|join| join.begin >= leave.end);
+            let next = later.next();
+            let top = next.map_or(u64::MAX, |join| join.seq.unwrap_or(u64::MAX));
             if leave.begin <= delivery.at && delivery.seq <= top {
                 self.leaves_used = at + 1;
-                self.tails += 1;
+                // Later it is what a join brings.
+                let is_tail = next.is_none_or(|join| delivery.at < join.begin);
+                self.tails += u64::from(is_tail);
                 return true;
             }
         }
