@@ -280,7 +280,7 @@ impl Account {
 }
 
 /// The first line of standard input; `None` if it is empty.
-fn password_line() -> Result<Option<Secret>, Failed> {
+pub(crate) fn password_line() -> Result<Option<Secret>, Failed> {
     let mut line = String::new();
     let mut input = std::io::stdin().lock().take(PASSWORD_LINE_BYTES_MAX);
     input

@@ -5,6 +5,7 @@ mod client;
 mod role;
 pub mod script;
 mod seed;
+mod torture;
 
 use std::path::PathBuf;
 
@@ -14,6 +15,7 @@ pub use account::AccountArgs;
 pub use client::ClientArgs;
 pub use role::{GatewayArgs, ServerArgs, ServiceArgs, StatusArgs};
 pub use seed::{SeedArgs, SeedLanguage};
+pub use torture::{TortureArgs, TortureCommand};
 
 /// A chat cluster that you host yourself.
 #[derive(Debug, Parser)]
@@ -54,6 +56,8 @@ pub enum Command {
     StopServer(StopServerArgs),
     /// Fill the data directory with demo users, rooms and conversations
     Seed(SeedArgs),
+    /// Break a cluster and prove what became of the messages
+    Torture(TortureArgs),
     /// Try the word filter
     Filter {
         /// What to do with it.

@@ -16,6 +16,7 @@ pub mod server;
 pub mod settings;
 pub mod status;
 pub mod terminal;
+pub mod torture;
 pub mod trial;
 pub mod up;
 

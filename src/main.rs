@@ -18,7 +18,7 @@ use antiphon::profile::Folders;
 use antiphon::role::{GatewayRole, RoleError, ServerRole, StatusSource};
 use antiphon::seeding::Place;
 use antiphon::up::{self, Up};
-use antiphon::{output, script, seeding, settings, terminal};
+use antiphon::{output, script, seeding, settings, terminal, torture};
 use antiphon_core::clock;
 use antiphon_core::error_chain::ErrorChain;
 use antiphon_core::shutdown::Shutdown;
@@ -59,6 +59,7 @@ fn main() -> ExitCode {
         }
         Some(Command::StopServer(args)) => run_stop_server(&args),
         Some(Command::Seed(args)) => run_seed(&args),
+        Some(Command::Torture(args)) => ExitCode::from(torture::run(&runtime(), &args).code()),
         Some(Command::Filter {
             command: FilterCommand::Test { text, config },
         }) => test_filter(&config, &text),

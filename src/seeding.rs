@@ -2,7 +2,7 @@
 
 pub mod command;
 mod place;
-mod show;
+pub(crate) mod show;
 
 pub use place::Place;
 

@@ -24,4 +24,5 @@ mod shutdown;
 mod slow_consumer;
 mod terminal;
 mod tidy;
+mod torture;
 mod words;

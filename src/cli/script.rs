@@ -32,7 +32,7 @@ fn room_name(raw: &str) -> Result<RoomName, String> {
 }
 
 /// `90`, `90s`, `10m`, `2h`, `1d`.
-fn seconds(raw: &str) -> Result<u64, String> {
+pub(super) fn seconds(raw: &str) -> Result<u64, String> {
     let expected = || "seconds, or a number with s, m, h or d, are expected".to_owned();
     let (number, factor) = match raw.char_indices().next_back().ok_or_else(expected)? {
         (at, 's') => (&raw[..at], 1),

@@ -1,0 +1,400 @@
+//! The history of a run: what was asked, what was answered, what was delivered, what was
+//! broken, and what the log held in the end. One JSON object a line, times in microseconds of
+//! one clock. A history is enough to judge a run; nothing else is kept.
+
+mod file;
+
+use serde::{Deserialize, Serialize};
+
+pub use file::{HistoryError, Recorder, WriteError, read};
+
+/// The form of this build's histories.
+pub const FORMAT: u32 = 1;
+
+/// How an operation ended, as far as its caller knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Outcome {
+    /// It took effect.
+    Ok,
+    /// It certainly took no effect.
+    Refused,
+    /// Nobody knows.
+    Unknown,
+}
+
+/// What is broken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum FaultKind {
+    /// The server that leads is told to stop.
+    StopLeader,
+    /// A server that follows is told to stop.
+    StopFollower,
+    /// The whole process is told to stop, and started again.
+    Restart,
+    /// The whole process is killed with SIGKILL, and started again.
+    Kill,
+    /// The whole process is stopped by SIGSTOP for less than any timeout.
+    PauseShort,
+    /// The same for longer than clients wait for an answer.
+    PauseLong,
+    /// All clients leave their connections at once.
+    MassDisconnect,
+    /// Some clients end, and begin anew.
+    NewSessions,
+    /// Some clients read nothing for a while.
+    SlowReaders,
+}
+
+impl FaultKind {
+    /// In words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::StopLeader => "stop the leader",
+            Self::StopFollower => "stop a follower",
+            Self::Restart => "restart everything",
+            Self::Kill => "kill -9 everything",
+            Self::PauseShort => "pause, short",
+            Self::PauseLong => "pause, long",
+            Self::MassDisconnect => "all clients cut off",
+            Self::NewSessions => "clients begin anew",
+            Self::SlowReaders => "slow readers",
+        }
+    }
+
+    /// Whether it touches servers, so that a leader may change and recovery is timed.
+    pub fn is_of_servers(self) -> bool {
+        match self {
+            Self::StopLeader
+            | Self::StopFollower
+            | Self::Restart
+            | Self::Kill
+            | Self::PauseShort
+            | Self::PauseLong => true,
+            Self::MassDisconnect | Self::NewSessions | Self::SlowReaders => false,
+        }
+    }
+}
+
+/// What the run was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Run {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// The version of the program.
+    pub version: String,
+    /// Whether the program was built without optimization.
+    pub debug_build: bool,
+    /// The seed.
+    pub seed: u64,
+    /// How long load was asked for, in milliseconds.
+    pub duration_ms: u64,
+    /// Users.
+    pub users: u32,
+    /// Rooms.
+    pub rooms: u32,
+    /// Whether the run started the cluster and may break its servers.
+    pub own_cluster: bool,
+    /// Whether this system tells what a process takes.
+    pub tells_usage: bool,
+}
+
+/// One attempt to send a message. A retry is another one under the same id.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Send {
+    /// The client that sent it.
+    pub session: u32,
+    /// Its user.
+    pub user: String,
+    /// As all call it.
+    pub conversation: String,
+    /// The client id, which is the text, too.
+    pub id: String,
+    /// The message's place among all of its session; a retry has the one of the first attempt.
+    pub number: u64,
+    /// When it was given to the client.
+    pub begin: u64,
+    /// When the client gave an answer.
+    pub end: u64,
+    /// Which.
+    pub outcome: Outcome,
+    /// The place in the log that was acknowledged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seq: Option<u64>,
+    /// The words of a refusal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+}
+
+/// A place in a conversation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Place {
+    /// As all call it.
+    pub conversation: String,
+    /// The highest place taken.
+    pub seq: u64,
+}
+
+/// A client's first login; what comes after the places is owed to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Session {
+    /// Its number.
+    pub session: u32,
+    /// Its user.
+    pub user: String,
+    /// When.
+    pub at: u64,
+    /// The user's conversations then; a direct one that is not named was empty.
+    pub places: Vec<Place>,
+}
+
+/// A user joins or leaves a room.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Membership {
+    /// The client that asked.
+    pub session: u32,
+    /// Its user.
+    pub user: String,
+    /// As all call it.
+    pub conversation: String,
+    /// True for a join.
+    pub joins: bool,
+    /// When it was asked.
+    pub begin: u64,
+    /// When it was answered.
+    pub end: u64,
+    /// How.
+    pub outcome: Outcome,
+    /// The room's highest place, told to who joins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seq: Option<u64>,
+}
+
+/// A client handed a message to its owner.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Delivery {
+    /// The client.
+    pub session: u32,
+    /// As all call it.
+    pub conversation: String,
+    /// The place.
+    pub seq: u64,
+    /// Who sent it, as the server says.
+    pub from: String,
+    /// The text.
+    pub id: String,
+    /// When.
+    pub at: u64,
+}
+
+/// A client told its owner that messages are gone for good.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Gap {
+    /// The client.
+    pub session: u32,
+    /// As all call it.
+    pub conversation: String,
+    /// The first place.
+    pub from: u64,
+    /// The last place.
+    pub to: u64,
+    /// When.
+    pub at: u64,
+}
+
+/// Something was broken, and mended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Fault {
+    /// What.
+    pub kind: FaultKind,
+    /// Where, if it is not everywhere.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub target: String,
+    /// When it began.
+    pub begin: u64,
+    /// When it was mended.
+    pub end: u64,
+}
+
+/// What was read back in the end, of one conversation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LogHead {
+    /// As all call it.
+    pub conversation: String,
+    /// The last place before the run.
+    pub base: u64,
+    /// The last place.
+    pub last_seq: u64,
+    /// False if messages are gone for good.
+    pub complete: bool,
+}
+
+/// One record of the log, read back in the end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LogEntry {
+    /// As all call it.
+    pub conversation: String,
+    /// The place.
+    pub seq: u64,
+    /// Who sent it; absent for a mark of the cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// The text; absent for a mark of the cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+}
+
+/// One line of a history.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "record", rename_all = "camelCase")]
+pub enum Record {
+    /// The first line.
+    Run(Run),
+    /// See [`Session`].
+    Session(Session),
+    /// A client ended.
+    #[serde(rename_all = "camelCase")]
+    SessionEnded {
+        /// Which.
+        session: u32,
+        /// When it was told to.
+        at: u64,
+    },
+    /// See [`Send`].
+    Send(Send),
+    /// See [`Membership`].
+    Membership(Membership),
+    /// See [`Delivery`].
+    Delivery(Delivery),
+    /// See [`Gap`].
+    Gap(Gap),
+    /// See [`Fault`].
+    Fault(Fault),
+    /// Who leads, each time that it is another term.
+    Leader {
+        /// The server.
+        name: String,
+        /// The term.
+        epoch: u64,
+        /// When it was seen.
+        at: u64,
+    },
+    /// What the cluster's process takes.
+    #[serde(rename_all = "camelCase")]
+    Usage {
+        /// Which process, counted from 0.
+        process: u32,
+        /// Resident memory.
+        resident_bytes: u64,
+        /// Open files and sockets.
+        files: u64,
+        /// When.
+        at: u64,
+    },
+    /// No load and no faults from here on.
+    Healed {
+        /// When.
+        at: u64,
+    },
+    /// See [`LogHead`].
+    LogHead(LogHead),
+    /// See [`LogEntry`].
+    LogEntry(LogEntry),
+    /// The last line: what is before it is whole.
+    End {
+        /// When.
+        at: u64,
+    },
+}
+
+/// A whole history, taken apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct History {
+    /// What the run was.
+    pub run: Run,
+    /// Clients.
+    pub sessions: Vec<Session>,
+    /// Those that ended before the end.
+    pub ended: Vec<u32>,
+    /// Attempts to send.
+    pub sends: Vec<Send>,
+    /// Joins and leaves.
+    pub memberships: Vec<Membership>,
+    /// Deliveries; those of one session in its order.
+    pub deliveries: Vec<Delivery>,
+    /// Gaps told.
+    pub gaps: Vec<Gap>,
+    /// Faults.
+    pub faults: Vec<Fault>,
+    /// Terms of leadership: name, epoch, when seen.
+    pub leaders: Vec<(String, u64, u64)>,
+    /// What the process took: process, bytes, files.
+    pub usage: Vec<(u32, u64, u64)>,
+    /// When all was mended.
+    pub healed: Option<u64>,
+    /// Conversations read back.
+    pub heads: Vec<LogHead>,
+    /// Their records, in the order read.
+    pub log: Vec<LogEntry>,
+    /// Whether the last line is there.
+    pub is_whole: bool,
+}
+
+impl History {
+    /// One with nothing in it.
+    pub fn new(run: Run) -> Self {
+        Self {
+            run,
+            sessions: Vec::new(),
+            ended: Vec::new(),
+            sends: Vec::new(),
+            memberships: Vec::new(),
+            deliveries: Vec::new(),
+            gaps: Vec::new(),
+            faults: Vec::new(),
+            leaders: Vec::new(),
+            usage: Vec::new(),
+            healed: None,
+            heads: Vec::new(),
+            log: Vec::new(),
+            is_whole: false,
+        }
+    }
+
+    /// Puts a line where it belongs.
+    pub fn add(&mut self, record: Record) {
+        match record {
+            // A second one changes nothing.
+            Record::Run(_) => {}
+            Record::Session(session) => self.sessions.push(session),
+            Record::SessionEnded { session, .. } => self.ended.push(session),
+            Record::Send(send) => self.sends.push(send),
+            Record::Membership(membership) => self.memberships.push(membership),
+            Record::Delivery(delivery) => self.deliveries.push(delivery),
+            Record::Gap(gap) => self.gaps.push(gap),
+            Record::Fault(fault) => self.faults.push(fault),
+            Record::Leader { name, epoch, at } => self.leaders.push((name, epoch, at)),
+            Record::Usage {
+                process,
+                resident_bytes,
+                files,
+                ..
+            } => self.usage.push((process, resident_bytes, files)),
+            Record::Healed { at } => self.healed = Some(at),
+            Record::LogHead(head) => self.heads.push(head),
+            Record::LogEntry(entry) => self.log.push(entry),
+            Record::End { .. } => self.is_whole = true,
+        }
+    }
+}
