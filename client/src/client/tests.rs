@@ -166,6 +166,40 @@ async fn a_join_s_history_comes_in_order_although_its_reply_is_later() {
     assert_eq!(seen, [4, 5, 6]);
 }
 
+/// The reply to a leave may be seen before what came before it; nothing is left out for that.
+#[tokio::test]
+async fn what_came_before_a_leave_comes_whole() {
+    let (server, scope) = (FakeServer::start().await, Shutdown::new());
+    let (client, mut events, mut socket) = logged_in(&server, &scope).await;
+    let room = || RoomName::parse("a").unwrap();
+    let script = async {
+        let (id, _) = socket.expect("joinRoom").await;
+        let reply = json!({
+            "roomName": "a", "conversation": "room:a", "members": 2, "lastSeq": 10,
+            "alreadyMember": false,
+        });
+        socket.reply(&id, "joinRoom", reply).await;
+        let (id, _) = socket.expect("leaveRoom").await;
+        for seq in 11..=60 {
+            socket.push("chat", delivery(seq)).await;
+        }
+        socket
+            .reply(&id, "leaveRoom", json!({"roomName": "a"}))
+            .await;
+        socket
+    };
+    let leaving = async {
+        client.join_room(room()).await.unwrap();
+        client.leave_room(room()).await.unwrap();
+    };
+    let ((), _socket) = tokio::join!(leaving, script);
+    let mut seen = Vec::new();
+    while seen.len() < 50 {
+        seen.push(next_seq(&mut events).await);
+    }
+    assert_eq!(seen, (11..=60).collect::<Vec<u64>>());
+}
+
 #[tokio::test]
 async fn codes_that_only_the_user_can_mend_stop_it() {
     for code in [

@@ -127,9 +127,11 @@ impl Actor {
         (answered || *at + DRAIN_LINGER <= now).then(|| DisconnectReason::Asked(reason.clone()))
     }
 
-    /// What came before the reply to a join comes before the join.
+    /// What came before the reply to a join comes before the join, and what came before the
+    /// reply to a leave is still the room's: later it would seem to begin anew, with a hole
+    /// that nobody tells.
     fn events_before(&mut self, order: &Order, events: &mut ServerEvents) {
-        if matches!(order, Order::Joined { .. }) {
+        if matches!(order, Order::Joined { .. } | Order::Left { .. }) {
             while let Some(event) = events.try_recv() {
                 self.on_event(event);
             }
