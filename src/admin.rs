@@ -10,7 +10,6 @@ pub use check::{Check, Health, Report, Source};
 pub use probe::{CacheProbe, StoreProbe};
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -101,13 +100,8 @@ impl Admin {
         Report::of(&checks).await
     }
 
-    /// Serves until `scope` stops. Returns where.
-    pub fn start(
-        self: &Arc<Self>,
-        listener: TcpListener,
-        scope: &Shutdown,
-    ) -> std::io::Result<SocketAddr> {
-        let addr = listener.local_addr()?;
+    /// Serves until `scope` stops.
+    pub fn start(self: &Arc<Self>, listener: TcpListener, scope: &Shutdown) {
         let admin = Arc::clone(self);
         task::spawn(scope, TaskKind::Timer, async move {
             let mut ticks = clock::interval(HEARTBEAT);
@@ -118,7 +112,6 @@ impl Admin {
         });
         let accept = Arc::clone(self).accept(listener, scope.clone());
         task::spawn(scope, TaskKind::HttpConnection, accept);
-        Ok(addr)
     }
 
     async fn accept(self: Arc<Self>, listener: TcpListener, scope: Shutdown) {

@@ -7,6 +7,7 @@ pub mod cli;
 pub mod cluster_key;
 pub mod config;
 pub mod exit;
+pub mod listen;
 pub mod output;
 pub mod profile;
 pub mod role;

@@ -246,6 +246,18 @@ fn role_failed(error: &RoleError) -> ExitCode {
     })
 }
 
+/// The role once it serves, or the exit code if it can't, or is to stop before it does.
+async fn started<R>(
+    stop: impl Future<Output = ()>,
+    starting: impl Future<Output = Result<R, RoleError>>,
+) -> Result<R, ExitCode> {
+    tokio::select! {
+        biased;
+        () = stop => Err(ExitCode::SUCCESS),
+        started = starting => started.map_err(|error| role_failed(&error)),
+    }
+}
+
 fn ended(clean: bool) -> ExitCode {
     if clean {
         ExitCode::SUCCESS
@@ -266,13 +278,9 @@ fn run_server(args: &ServerArgs) -> ExitCode {
             Err(error) => return fail(&error),
         };
         tokio::pin!(stop);
-        let role = tokio::select! {
-            biased;
-            () = &mut stop => return ExitCode::SUCCESS,
-            started = ServerRole::start(&config) => match started {
-                Ok(role) => role,
-                Err(error) => return role_failed(&error),
-            },
+        let role = match started(&mut stop, ServerRole::start(&config)).await {
+            Ok(role) => role,
+            Err(code) => return code,
         };
         if let Err(error) = reload_on_hangup(role.words()) {
             return fail(&error);
@@ -295,13 +303,9 @@ fn run_gateway(args: &GatewayArgs) -> ExitCode {
             Err(error) => return fail(&error),
         };
         tokio::pin!(stop);
-        let role = tokio::select! {
-            biased;
-            () = &mut stop => return ExitCode::SUCCESS,
-            started = GatewayRole::start(&config) => match started {
-                Ok(role) => role,
-                Err(error) => return role_failed(&error),
-            },
+        let role = match started(&mut stop, GatewayRole::start(&config)).await {
+            Ok(role) => role,
+            Err(code) => return code,
         };
         say_ready(args.json, &role.ready_line(), &role.welcome());
         keep_telling(|| "serving".to_owned());

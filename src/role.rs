@@ -15,11 +15,11 @@ use std::sync::Arc;
 
 use antiphon_core::shutdown::Shutdown;
 use antiphon_core::words::FilterError;
-use tokio::net::TcpListener;
 
 use crate::admin::Admin;
 use crate::cluster_key::ClusterKeyError;
 use crate::config::Config;
+use crate::listen::{ListenError, listen_where};
 use crate::server::StartError;
 use crate::settings::SettingsError;
 
@@ -40,14 +40,8 @@ pub enum RoleError {
     #[error(transparent)]
     ClusterKey(#[from] ClusterKeyError),
     /// A port.
-    #[error("can't listen on {addr}; is something else using it?")]
-    Listen {
-        /// Where.
-        addr: String,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    Listen(#[from] ListenError),
     /// The word lists.
     #[error("the word lists can't be used")]
     Words(#[from] FilterError),
@@ -67,7 +61,7 @@ impl RoleError {
     pub fn is_configuration(&self) -> bool {
         match self {
             Self::Missing { .. } | Self::ClusterKey(_) | Self::Settings(_) | Self::Words(_) => true,
-            Self::Listen { .. } | Self::Connect(_) | Self::Server(_) => false,
+            Self::Listen(_) | Self::Connect(_) | Self::Server(_) => false,
         }
     }
 }
@@ -91,14 +85,6 @@ fn required<'c>(
     Ok(value)
 }
 
-async fn listen(addr: &str) -> Result<TcpListener, RoleError> {
-    let failed = |source| RoleError::Listen {
-        addr: addr.to_owned(),
-        source,
-    };
-    TcpListener::bind(addr).await.map_err(failed)
-}
-
 /// Opens the admin listener, if there is to be one: before anything is waited for, so that
 /// one can ask what it waits for.
 pub(crate) async fn start_admin(
@@ -110,11 +96,7 @@ pub(crate) async fn start_admin(
     if addr.is_empty() {
         return Ok((admin, None));
     }
-    let listener = listen(addr).await?;
-    let failed = |source| RoleError::Listen {
-        addr: addr.clone(),
-        source,
-    };
-    let bound = admin.start(listener, scope).map_err(failed)?;
+    let (listener, bound) = listen_where(addr).await?;
+    admin.start(listener, scope);
     Ok((admin, Some(bound)))
 }

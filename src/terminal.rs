@@ -328,6 +328,3 @@ fn becomes_message(command: &TerminalCommand, session: &Session) -> bool {
     let here = said_here && state.current.is_some();
     here || answers || matches!(command, TerminalCommand::ChatTo(_))
 }
-
-#[cfg(test)]
-mod tests;

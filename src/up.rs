@@ -33,6 +33,7 @@ use tracing::{error, info};
 use crate::admin::{Check, Health, StoreProbe};
 use crate::cluster_key::{self, ClusterKeyError};
 use crate::config::Config;
+use crate::listen::{ListenError, listen, listen_where};
 use crate::role::{self, RoleError};
 use crate::seeding::{SeedingError, seed_store};
 use crate::server::{self, MetricTable, Server, Settings, Sockets, StartError};
@@ -58,14 +59,8 @@ pub enum UpError {
     #[error(transparent)]
     ClusterKey(#[from] ClusterKeyError),
     /// A port.
-    #[error("can't listen on {addr}; is something else using it?")]
-    Listen {
-        /// Where.
-        addr: String,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    Listen(#[from] ListenError),
     /// The admin listener.
     #[error(transparent)]
     Admin(#[from] RoleError),
@@ -173,11 +168,7 @@ impl Up {
             None
         };
         let backends = embedded_backends(&store);
-        let gateway = listen(&config.gateway.addr).await?;
-        let gateway_addr = gateway.local_addr().map_err(|source| UpError::Listen {
-            addr: config.gateway.addr.clone(),
-            source,
-        })?;
+        let (gateway, gateway_addr) = listen_where(&config.gateway.addr).await?;
 
         let mut servers = BTreeMap::new();
         let table = MetricTable::default();
@@ -381,13 +372,4 @@ fn with_port(host: &str) -> String {
     } else {
         format!("{host}:0")
     }
-}
-
-async fn listen(addr: &str) -> Result<TcpListener, UpError> {
-    TcpListener::bind(addr)
-        .await
-        .map_err(|source| UpError::Listen {
-            addr: addr.to_owned(),
-            source,
-        })
 }

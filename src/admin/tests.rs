@@ -1,3 +1,5 @@
+use std::net::SocketAddr;
+
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
@@ -24,7 +26,8 @@ async fn listening() -> (Arc<Admin>, SocketAddr, Shutdown) {
     let admin = Arc::new(Admin::default());
     let scope = Shutdown::new();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let addr = admin.start(listener, &scope).unwrap();
+    let addr = listener.local_addr().unwrap();
+    admin.start(listener, &scope);
     (admin, addr, scope)
 }
 

@@ -12,9 +12,10 @@ use serde::Serialize;
 use tracing::error;
 
 use super::connect;
-use super::{RoleError, listen, start_admin};
+use super::{RoleError, start_admin};
 use crate::admin::{Check, Health, Source};
 use crate::config::Config;
+use crate::listen::listen_where;
 use crate::settings;
 
 /// A running gateway.
@@ -56,12 +57,7 @@ impl GatewayRole {
     pub async fn start(config: &Config) -> Result<Self, RoleError> {
         connect::check_cache_url(config)?;
         let gateway_config = settings::gateway(config)?;
-        let listener = listen(&config.gateway.addr).await?;
-        let failed = |source| RoleError::Listen {
-            addr: config.gateway.addr.clone(),
-            source,
-        };
-        let addr = listener.local_addr().map_err(failed)?;
+        let (listener, addr) = listen_where(&config.gateway.addr).await?;
         let scope = Shutdown::new();
         let (admin, admin_addr) = start_admin(config, &scope).await?;
         let cache = connect::cache(config, &scope).await?;

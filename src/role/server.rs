@@ -13,9 +13,10 @@ use serde::Serialize;
 use tracing::{error, info};
 
 use super::connect::{self, Services};
-use super::{RoleError, listen, required, start_admin};
+use super::{RoleError, required, start_admin};
 use crate::admin::{Admin, Check, Health};
 use crate::config::Config;
+use crate::listen::listen;
 use crate::server::{self, MetricTable, Server, Sockets};
 use crate::{cluster_key, settings};
 
