@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 
-use tokio::net::TcpListener;
+use antiphon_core::net::TcpListener;
 
 /// A port can't be opened.
 #[derive(Debug, thiserror::Error)]

@@ -36,13 +36,13 @@ use std::time::Duration;
 
 use antiphon_core::clock;
 use antiphon_core::contract::{BackendError, Backends, NodeRecord};
+use antiphon_core::net::TcpListener;
 use antiphon_core::observed::{Observer, observe};
 use antiphon_core::shutdown::Shutdown;
 use antiphon_core::task::{self, TaskKind};
 use antiphon_core::words::Words;
 use antiphon_protocol::NodeId;
 use antiphon_protocol::close_code::DRAINING;
-use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tracing::{Instrument, info, info_span, warn};
 

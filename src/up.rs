@@ -22,11 +22,11 @@ use antiphon_core::memory::{
     MemoryCoordinator, MemoryRecentMessages, MemoryServerDirectory, MemorySessionRegistry,
     MemoryWordRanking,
 };
+use antiphon_core::net::TcpListener;
 use antiphon_core::shutdown::Shutdown;
 use antiphon_core::task::{self, TaskKind};
 use antiphon_core::words::{FilterError, Words};
 use antiphon_seed::SeedOptions;
-use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tracing::{error, info};
 

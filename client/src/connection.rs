@@ -14,6 +14,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use antiphon_core::clock;
+use antiphon_core::net::TcpStream;
 use antiphon_core::shutdown::Shutdown;
 use antiphon_core::task::{self, TaskKind};
 use antiphon_protocol::client::{Hello, HelloReply};
@@ -23,7 +24,6 @@ use antiphon_protocol::limits::{CLIENT_CHARS_MAX, FRAME_BYTES_MAX, SUBPROTOCOL, 
 use antiphon_protocol::message::ServerEvent;
 use antiphon_protocol::{ClientCommand, Command, ErrorBody, RequestId, ServerFrame, codec};
 use futures_util::Stream;
-use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_tungstenite::tungstenite::Error as SocketError;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use antiphon_core::clock;
+use antiphon_core::net::TcpStream;
 use antiphon_core::shutdown::Shutdown;
 use antiphon_core::task::{self, TaskKind};
 use antiphon_protocol::gateway::ServerEntry;
@@ -13,7 +14,6 @@ use hyper::client::conn::http1;
 use hyper::header::{HOST, RETRY_AFTER};
 use hyper::{Request, Response, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 
 use crate::limits::{GATEWAY_BODY_BYTES_MAX, GATEWAY_TIMEOUT, HINT_MAX};
 

@@ -11,6 +11,7 @@ pub mod dispatcher;
 pub mod error_chain;
 pub mod interceptor;
 pub mod memory;
+pub mod mutant;
 pub mod net;
 pub mod observed;
 pub mod random;

@@ -1,4 +1,4 @@
-//! Framed connections between servers, generic over the stream.
+//! Sockets, and framed connections between servers, generic over the stream.
 //!
 //! Both sides hold the same cluster key (at least 32 bytes). The handshake is a mutual
 //! HMAC-SHA-256 challenge and response over both sides' nonces, with the role in each proof,
@@ -6,12 +6,16 @@
 //! and every frame carries a MAC over its number in the stream: a frame that was changed,
 //! dropped, repeated or moved ends the connection. There is no encryption; that is TLS's job.
 
+mod socket;
+
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 
 use crate::random;
+
+pub use socket::{TcpListener, TcpStream};
 
 /// Shortest cluster key, in bytes.
 pub const KEY_BYTES_MIN: usize = 32;

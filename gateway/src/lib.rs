@@ -15,8 +15,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use antiphon_core::contract::ServerDirectory;
+use antiphon_core::net::TcpListener;
 use antiphon_core::shutdown::Shutdown;
-use tokio::net::TcpListener;
 
 pub use balance::{Strategy, UnknownStrategy};
 

@@ -10,12 +10,12 @@ use std::time::Duration;
 use antiphon_core::backoff::Backoff;
 use antiphon_core::clock;
 use antiphon_core::contract::ServerDirectory;
+use antiphon_core::net::{TcpListener, TcpStream};
 use antiphon_core::shutdown::Shutdown;
 use antiphon_core::task::{TaskKind, spawn};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::{debug, info, warn};
 

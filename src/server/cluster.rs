@@ -15,11 +15,11 @@ use antiphon_core::contract::{
 };
 use antiphon_core::error_chain::ErrorChain;
 use antiphon_core::net::{Side, handshake};
+use antiphon_core::net::{TcpListener, TcpStream};
 use antiphon_core::shutdown::Shutdown;
 use antiphon_core::task::{self, TaskKind};
 use antiphon_protocol::close_code::REJOINED;
 use antiphon_protocol::peer::{PEER_FRAME_BYTES_MAX, PeerEnvelope, PeerFrame};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};

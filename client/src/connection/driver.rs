@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use antiphon_core::clock::{self, Instant};
+use antiphon_core::net::TcpStream;
 use antiphon_core::shutdown::Shutdown;
 use antiphon_protocol::message::ServerEvent;
 use antiphon_protocol::{RequestId, ServerFrame, close_code, codec};
 use futures_util::{SinkExt, StreamExt};
-use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;

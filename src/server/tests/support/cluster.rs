@@ -10,12 +10,12 @@ use antiphon_core::contract::{
     BackendResult, ClusterView, Contact, Coordinator, Leadership, NodeRecord, Registration,
 };
 use antiphon_core::net::ClusterKey;
+use antiphon_core::net::{TcpListener, TcpStream};
 use antiphon_core::shutdown::Shutdown;
 use antiphon_core::task::{self, TaskKind};
 use antiphon_core::words::Words;
 use antiphon_protocol::NodeId;
 use async_trait::async_trait;
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 use super::{Stores, stores, until};

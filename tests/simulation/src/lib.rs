@@ -1,0 +1,1 @@
+//! A whole Antiphon cluster in one thread, on simulated network and time, under seeded faults.

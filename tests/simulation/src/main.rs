@@ -1,0 +1,3 @@
+//! `simulate`: plays seeds and judges them.
+
+fn main() {}
