@@ -12,6 +12,7 @@ pub mod history;
 mod listener;
 mod nemesis;
 mod progress;
+pub mod proxy;
 mod readback;
 mod report;
 mod run;
