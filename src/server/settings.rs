@@ -87,6 +87,9 @@ pub(crate) const LOGIN_FAILURES_MAX: u32 = 5;
 pub(crate) const TOO_FAST_AFTER: Duration = Duration::from_secs(30);
 /// Bytes of messages in one answer; what does not fit is asked for again.
 pub(crate) const PAGE_BYTES_MAX: usize = 768 * 1024;
+/// What the system may hold for a client besides its queue (twice that on Linux, with its
+/// bookkeeping): a reader that stands still is found by its queue, not megabytes later.
+pub(crate) const SEND_BUFFER_BYTES: usize = 128 * 1024;
 /// Bytes written to a client before one flush.
 pub(crate) const FLUSH_BYTES: usize = 128 * 1024;
 
