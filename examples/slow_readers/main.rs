@@ -29,13 +29,14 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=10))]
     pub(crate) rounds: u32,
     /// Seconds of each phase, at least.
-    #[arg(long, default_value_t = 12)]
+    #[arg(long, default_value_t = 20)]
     pub(crate) seconds: u64,
     /// Messages a second.
-    #[arg(long, default_value_t = 30)]
+    #[arg(long, default_value_t = 20)]
     pub(crate) rate: u64,
-    /// Characters in a message.
-    #[arg(long, default_value_t = 5_000)]
+    /// Characters in a message. Within 25 seconds they must fill the queue of who does not
+    /// read, or it is closed for not answering a ping.
+    #[arg(long, default_value_t = 6_000)]
     pub(crate) chars: usize,
     /// Servers of the cluster, all in one process.
     #[arg(long, default_value_t = 1)]

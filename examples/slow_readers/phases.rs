@@ -22,7 +22,7 @@ use crate::{Args, tell};
 
 /// So much later may the neighbors' 99th percentile be.
 const RATIO_MAX: f64 = 1.2;
-/// Memory that a connection whose client does not read may cost.
+/// Memory that each connection whose client does not read, or catches up, may cost.
 const SLOW_BYTES_MAX: u64 = 1_536 * 1_024;
 /// The bound of a client's queue (`limits.outbound_bytes_max`).
 const QUEUE_BYTES_MAX: u64 = 1_024 * 1_024;
@@ -307,6 +307,7 @@ impl Run {
         }
     }
 
+    /// Tells the result; true if every promise was kept.
     async fn judge(&self, records: &[Record], log: &Record, sent: Sent) -> bool {
         let kind = |kind: Kind| self.latencies(records, |_, done| done.kind == kind);
         let [calm, stopped, returning] = [Kind::Calm, Kind::Stopped, Kind::Returning].map(kind);
@@ -325,17 +326,26 @@ impl Run {
         ));
 
         let of = |kind: Kind| self.done.iter().filter(move |done| done.kind == kind);
-        let base = of(Kind::Calm).map(|done| done.rss).min().unwrap_or(0);
+        let most = |kind: Kind| of(kind).map(|done| done.rss).max().unwrap_or(0);
+        let base = of(Kind::WarmUp).map(|done| done.rss).min().unwrap_or(0);
         let peak = self.done.iter().map(|done| done.rss).max().unwrap_or(0);
         let queue = self.done.iter().map(|done| done.queue).max().unwrap_or(0);
-        let bound = self.slow_each_round() * SLOW_BYTES_MAX;
+        let bound = self.expected_back() * SLOW_BYTES_MAX;
+        let grown: u64 = self
+            .done
+            .windows(2)
+            .map(grown_by_stopping)
+            .max()
+            .unwrap_or(0);
         tell(&format!(
-            "memory of the server: {:.1} MiB at least when calm, {:.1} MiB at most: {:.1} MiB more, \
+            "memory of the server: {:.1} MiB at first, {:.1} MiB more at most while a tenth does \
+             not read, {:.1} MiB at most when calm, {:.1} MiB at most when they come back; \
              {:.1} MiB are allowed; fullest queue {:.2} MiB",
             base as f64 / MIB,
-            peak as f64 / MIB,
-            peak.saturating_sub(base) as f64 / MIB,
-            bound as f64 / MIB,
+            grown as f64 / MIB,
+            most(Kind::Calm) as f64 / MIB,
+            most(Kind::Returning) as f64 / MIB,
+            (base + bound) as f64 / MIB,
             queue as f64 / MIB,
         ));
 
@@ -371,5 +381,13 @@ impl Run {
             tell(&format!("NOT KEPT: {what}"));
         }
         checks.iter().all(|(kept, _)| *kept)
+    }
+}
+
+/// What the server took more while some did not read than just before.
+fn grown_by_stopping(pair: &[Done]) -> u64 {
+    match pair {
+        [before, done] if done.kind == Kind::Stopped => done.rss.saturating_sub(before.rss),
+        _ => 0,
     }
 }

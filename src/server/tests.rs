@@ -1,2 +1,3 @@
 mod cluster;
+mod slow_readers;
 pub(crate) mod support;
