@@ -31,12 +31,12 @@ pub(crate) struct Args {
     /// Seconds of each phase, at least.
     #[arg(long, default_value_t = 20)]
     pub(crate) seconds: u64,
-    /// Messages a second.
-    #[arg(long, default_value_t = 20)]
+    /// Messages a second: few enough that the machine is not busy when all is calm.
+    #[arg(long, default_value_t = 12)]
     pub(crate) rate: u64,
     /// Characters in a message. Within 25 seconds they must fill the queue of who does not
     /// read, or it is closed for not answering a ping.
-    #[arg(long, default_value_t = 6_000)]
+    #[arg(long, default_value_t = 7_800)]
     pub(crate) chars: usize,
     /// Servers of the cluster, all in one process.
     #[arg(long, default_value_t = 1)]

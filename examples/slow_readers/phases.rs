@@ -174,7 +174,11 @@ impl Run {
             records.push(member.await.ok().flatten().expect("a member ended well"));
         }
         self.tell_phases(&records);
-        self.judge(&records, &log, sent).await
+        let kept = self.judge(&records, &log, sent).await;
+        // Nobody looks at the server any more when it ends.
+        self.scope.stop();
+        self.scope.wait(DEADLINE).await;
+        kept
     }
 
     async fn phase(&mut self, kind: Kind, group: Option<usize>) {
@@ -307,24 +311,8 @@ impl Run {
         }
     }
 
-    /// Tells the result; true if every promise was kept.
-    async fn judge(&self, records: &[Record], log: &Record, sent: Sent) -> bool {
-        let kind = |kind: Kind| self.latencies(records, |_, done| done.kind == kind);
-        let [calm, stopped, returning] = [Kind::Calm, Kind::Stopped, Kind::Returning].map(kind);
-        let p99 = |late: &[u32]| quantile(late, 0.99);
-        let ratio = p99(&stopped) / p99(&calm);
-        tell(&format!(
-            "p99 of the neighbors: calm {:.2} ms, a tenth does not read {:.2} ms (x {ratio:.2}), \
-             they come back {:.2} ms (x {:.2}); p50 {:.2}, {:.2}, {:.2} ms",
-            p99(&calm),
-            p99(&stopped),
-            p99(&returning),
-            p99(&returning) / p99(&calm),
-            quantile(&calm, 0.5),
-            quantile(&stopped, 0.5),
-            quantile(&returning, 0.5),
-        ));
-
+    /// Tells the server's memory: its peak, what it may be, and the peak of the fullest queue.
+    fn tell_memory(&self) -> (u64, u64, u64) {
         let of = |kind: Kind| self.done.iter().filter(move |done| done.kind == kind);
         let most = |kind: Kind| of(kind).map(|done| done.rss).max().unwrap_or(0);
         let base = of(Kind::WarmUp).map(|done| done.rss).min().unwrap_or(0);
@@ -348,7 +336,28 @@ impl Run {
             (base + bound) as f64 / MIB,
             queue as f64 / MIB,
         ));
+        (peak, base + bound, queue)
+    }
 
+    /// Tells the result; true if every promise was kept.
+    async fn judge(&self, records: &[Record], log: &Record, sent: Sent) -> bool {
+        let kind = |kind: Kind| self.latencies(records, |_, done| done.kind == kind);
+        let [calm, stopped, returning] = [Kind::Calm, Kind::Stopped, Kind::Returning].map(kind);
+        let p99 = |late: &[u32]| quantile(late, 0.99);
+        let ratio = p99(&stopped) / p99(&calm);
+        tell(&format!(
+            "p99 of the neighbors: calm {:.2} ms, a tenth does not read {:.2} ms (x {ratio:.2}), \
+             they come back {:.2} ms (x {:.2}); p50 {:.2}, {:.2}, {:.2} ms",
+            p99(&calm),
+            p99(&stopped),
+            p99(&returning),
+            p99(&returning) / p99(&calm),
+            quantile(&calm, 0.5),
+            quantile(&stopped, 0.5),
+            quantile(&returning, 0.5),
+        ));
+
+        let (peak, allowed, queue) = self.tell_memory();
         let whole = |record: &&Record| record.whole_to == log.whole_to && record.sum == log.sum;
         let whole = records.iter().filter(whole).count();
         let doubled: u64 = records.iter().map(|record| record.doubled).sum();
@@ -370,7 +379,7 @@ impl Run {
         ));
         let checks = [
             (ratio <= RATIO_MAX, "the neighbors' latency"),
-            (peak <= base + bound, "the server's memory"),
+            (peak <= allowed, "the server's memory"),
             (queue <= QUEUE_BYTES_MAX, "the fullest queue"),
             (whole == records.len(), "members without a gap"),
             (closed == expected, "exactly the slow ones closed"),
