@@ -4,7 +4,7 @@
 //! dropped, what comes early waits (bounded) for the gap before it, and what no page can
 //! bring is reported as a gap, in its place in the order.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use antiphon_protocol::Message;
 use antiphon_protocol::client::{ConversationSummary, Cursor, Page};
@@ -96,7 +96,7 @@ impl Track {
 #[derive(Debug, Default)]
 pub(crate) struct Cursors {
     log_id: Option<String>,
-    tracks: HashMap<String, Track>,
+    tracks: BTreeMap<String, Track>,
 }
 
 impl Cursors {
