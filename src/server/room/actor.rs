@@ -200,7 +200,8 @@ impl Actor {
     }
 
     async fn read(&self) -> Result<(Option<Room>, Option<Tail>), BackendError> {
-        let Some(record) = self.seat.rooms.get(&self.name).await? else {
+        let claimed = self.seat.rooms.claim(&self.name, self.seat.epoch).await?;
+        let Some(record) = claimed else {
             return Ok((None, None));
         };
         let rows = self.seat.rooms.members(&self.name).await?;

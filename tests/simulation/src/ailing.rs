@@ -17,7 +17,7 @@ const SLOW_LINK_MS: (u64, u64) = (20, 400);
 
 /// What is wrong now.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Ailing {
+pub(crate) struct Ailing {
     links: BTreeMap<(usize, Service), Bad>,
     slow_store: Option<(u64, u64)>,
     store_crashed: bool,
@@ -54,7 +54,7 @@ impl Bad {
 
 impl Ailing {
     /// Brings the services to what these faults make of them, each with its server.
-    pub fn bring(&mut self, services: &Services, faults: &[(Planned, usize)]) {
+    pub(crate) fn bring(&mut self, services: &Services, faults: &[(Planned, usize)]) {
         let after = Self::of(faults);
         let before = std::mem::replace(self, after);
         let faults = services.faults();

@@ -20,7 +20,7 @@ use crate::shared::{Shared, Stage, Wanted};
 const RUN_NAME: &str = "sim";
 
 /// The users of one host, from their first login to the end.
-pub async fn run(
+pub(crate) async fn run(
     shared: Arc<Shared>,
     at: usize,
     recorder: Recorder,
@@ -92,7 +92,7 @@ async fn begin(shared: &Shared, recorder: Recorder) -> Ended {
 }
 
 /// What the history says of the run.
-pub fn told(plan: &Plan) -> Run {
+pub(crate) fn told(plan: &Plan) -> Run {
     Run {
         format: FORMAT,
         version: env!("CARGO_PKG_VERSION").to_owned(),
