@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use antiphon_core::contract::{BackendErrorKind, BackendResult};
+use antiphon_core::contract::{BackendErrorKind, BackendResult, Record};
 
 pub(super) use archive::Archive;
 pub(super) use room::Rooms;
@@ -77,6 +77,11 @@ impl Store {
         {
             (first.redo)(&mut self.durable);
         }
+    }
+
+    /// Every durable record.
+    pub(super) fn records(&self) -> Vec<Record> {
+        self.durable.logs.records()
     }
 
     /// Loses whatever is not durable.

@@ -18,7 +18,7 @@ use tokio::sync::watch;
 
 use super::contacts::Voice;
 use super::ensemble::{SessionKey, Standing};
-use super::{ASK_INTERVAL, CALL_DEADLINE, SILENCE};
+use super::{CALL_DEADLINE, SILENCE, pause};
 use crate::service::line::Line;
 use crate::service::world::Answer;
 
@@ -94,7 +94,9 @@ impl Seat {
         loop {
             changes.mark_unchanged();
             let asked = clock::now();
-            match self.renew().await {
+            let renewed = self.renew().await;
+            let pause = pause(&renewed);
+            match renewed {
                 Ok(Standing::Gone) => return self.end(),
                 Ok(standing) => {
                     heard = asked;
@@ -107,7 +109,7 @@ impl Seat {
             tokio::select! {
                 biased;
                 _ = changes.changed() => {}
-                () = clock::sleep(ASK_INTERVAL) => {}
+                () = clock::sleep(pause) => {}
             }
         }
     }
