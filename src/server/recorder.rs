@@ -14,6 +14,9 @@ use antiphon_core::contract::{
     AppendOutcome, BackendError, BackendErrorKind, MessageArchive, Record, RecordKind, Tail,
 };
 use antiphon_core::error_chain::ErrorChain;
+use antiphon_core::mutant::{self, Mutant};
+use antiphon_core::shutdown::Shutdown;
+use antiphon_core::task::{self, TaskKind};
 use antiphon_protocol::{ClientId, ConversationId, ErrorBody, MessageId, UserName};
 use tracing::warn;
 
@@ -215,7 +218,8 @@ impl Part {
     }
 
     fn moved(&mut self, tail: Tail) {
-        if self.log.epoch > 0 && tail.epoch > self.log.epoch {
+        let deposed = self.log.epoch > 0 && tail.epoch > self.log.epoch;
+        if deposed && !mutant::is_on(Mutant::NoFence) {
             self.settle_all(&Written::Deposed);
         } else {
             self.log.top = Some(tail.seq);
@@ -302,7 +306,7 @@ impl Recorder {
             return Ok(());
         }
         let counts: Vec<usize> = parts.iter().map(|part| part.drafts.len()).collect();
-        let mut outcomes = self.archive.0.append(records).await?.into_iter();
+        let mut outcomes = self.store(records).await?.into_iter();
         for (part, count) in parts.iter_mut().zip(counts) {
             let mut go_on = true;
             for outcome in outcomes.by_ref().take(count) {
@@ -310,6 +314,17 @@ impl Recorder {
             }
         }
         Ok(())
+    }
+
+    async fn store(&self, records: Vec<Record>) -> Result<Vec<AppendOutcome>, BackendError> {
+        if !mutant::is_on(Mutant::AckBeforeCommit) {
+            return self.archive.0.append(records).await;
+        }
+        let believed = records.iter().map(|_| AppendOutcome::Stored).collect();
+        let archive = self.archive.clone();
+        let later = async move { archive.0.append(records).await.map(drop) };
+        task::spawn(&Shutdown::new(), TaskKind::Background, later);
+        Ok(believed)
     }
 
     fn records(part: &Part) -> impl Iterator<Item = Record> {

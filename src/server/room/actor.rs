@@ -6,6 +6,7 @@ use std::sync::Arc;
 use antiphon_core::clock::{self, Instant};
 use antiphon_core::contract::{BackendError, BackendErrorKind, MemberRecord, RoomRecord, Tail};
 use antiphon_core::error_chain::ErrorChain;
+use antiphon_core::mutant::{self, Mutant};
 use antiphon_protocol::message::{Message, Presence as PresenceEvent};
 use antiphon_protocol::peer::{Delivery, OwnCopy, PeerFrame, RoomCommand, RoomOutcome};
 use antiphon_protocol::{ConversationId, ErrorBody, RoomName, UserName, codec};
@@ -402,6 +403,9 @@ impl Actor {
 
     /// Tells the top sequence of a room that was written to within the last two intervals.
     async fn tell_position(&self) {
+        if mutant::is_on(Mutant::NoPositioning) {
+            return;
+        }
         let recently = |at: Instant| at.elapsed() < self.seat.position_interval * 2;
         let Some(top) = self.log.log.as_ref().and_then(Log::top) else {
             return;
