@@ -92,6 +92,7 @@ impl Store {
         self.is_down = true;
         self.life += 1;
         self.pending.clear();
+        self.synced_us = 0;
         self.applied = self.durable.clone();
     }
 

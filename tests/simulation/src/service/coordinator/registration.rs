@@ -14,7 +14,7 @@ use antiphon_core::shutdown::Shutdown;
 use antiphon_core::task::{self, TaskKind};
 use antiphon_protocol::NodeId;
 use async_trait::async_trait;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::contacts::Voice;
 use super::ensemble::{SessionKey, Standing};
@@ -46,6 +46,8 @@ struct Seat {
     id: NodeId,
     leadership: watch::Sender<Leadership>,
     candidacy: Mutex<Candidacy>,
+    /// Rings when the keeper should look.
+    bell: Notify,
     voice: Voice,
     scope: Shutdown,
 }
@@ -73,6 +75,7 @@ pub(super) async fn register(
         id,
         leadership: watch::Sender::new(Leadership::Follower),
         candidacy: Mutex::default(),
+        bell: Notify::new(),
         voice,
         scope: Shutdown::new(),
     });
@@ -109,6 +112,7 @@ impl Seat {
             tokio::select! {
                 biased;
                 _ = changes.changed() => {}
+                () = self.bell.notified() => {}
                 () = clock::sleep(pause) => {}
             }
         }
@@ -192,6 +196,7 @@ impl Registration for SimulatedRegistration {
                 Ok(false) | Err(_) => Candidacy::None,
             };
         }
+        seat.bell.notify_one();
         // That the session is over, if it is, the keeper tells.
         stood.map(|_| told)
     }

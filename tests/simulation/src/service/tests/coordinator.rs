@@ -88,6 +88,7 @@ fn a_short_silence_changes_nothing() {
         let (mut told, mut other) = (stand(&one).await, stand(&two).await);
         let epoch = elected(&mut told).await;
         for link in [Link::Cut, Link::Held, Link::Refused] {
+            clock::sleep(seconds(2)).await;
             faults.set_link("a", COORDINATOR, link);
             clock::sleep(seconds(3)).await;
             assert_ne!(contact(&a), Contact::Connected);
@@ -161,6 +162,19 @@ fn who_resigned_unheard_is_not_leader_for_ever() {
         elected(&mut other).await;
         assert_eq!(*told.borrow(), Leadership::Follower);
     });
+}
+
+#[test]
+fn an_election_is_told_soon() {
+    for seed in 0..20 {
+        super::seeded(seed, async |services| {
+            let a = services.backends("a");
+            let registration = join(&a, "one").await;
+            let mut told = stand(&registration).await;
+            let (_, took) = timed(elected(&mut told)).await;
+            assert!(took < millis(50), "{took:?}");
+        });
+    }
 }
 
 #[test]

@@ -42,6 +42,21 @@ fn a_crash_loses_exactly_what_was_not_synced() {
     });
 }
 
+/// What the store was about to sync does not hold up what comes after the crash.
+#[test]
+fn a_restarted_store_is_as_fast_as_before() {
+    on_a_host(async |services| {
+        let (faults, a) = (services.faults(), services.backends("a"));
+        faults.set_store_sync(Some(seconds(60)..=seconds(60)));
+        assert!(append(&a, 1, "lost").await.is_err());
+        faults.crash_store();
+        faults.heal();
+        let (stored, took) = timed(append(&a, 1, "one")).await;
+        assert_eq!(stored.unwrap(), AppendOutcome::Stored);
+        assert!(took < millis(50), "{took:?}");
+    });
+}
+
 /// At whatever moment the crash comes: what was acked is there, and the log has no hole.
 #[test]
 fn what_was_acked_survives_every_crash() {
