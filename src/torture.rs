@@ -15,6 +15,7 @@ pub mod history;
 pub mod load;
 mod nemesis;
 mod progress;
+pub mod proxy;
 pub mod report;
 mod run;
 mod watch;

@@ -9,7 +9,6 @@ pub(crate) mod process;
 pub(crate) mod pty_bytes;
 pub(crate) mod raw;
 pub(crate) mod real;
-pub(crate) mod relay;
 pub(crate) mod screens;
 pub(crate) mod terminal;
 pub(crate) mod wait;

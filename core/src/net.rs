@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, Wr
 
 use crate::random;
 
-pub use socket::{TcpListener, TcpStream};
+pub use socket::{TcpListener, TcpStream, reset};
 
 /// Shortest cluster key, in bytes.
 pub const KEY_BYTES_MIN: usize = 32;

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use antiphon::torture::proxy::{Flow, Lane, Proxy, Way};
 use antiphon_core::clock;
 
 use super::load::{Load, check, longest_wait};
 use crate::harness::raw::http_get;
 use crate::harness::real::{RealCluster, SESSION};
-use crate::harness::relay::Relay;
 use crate::harness::{DEADLINE, wait_until};
 
 const SENDERS: usize = 4;
@@ -125,11 +125,12 @@ async fn a_paused_leader_that_wakes_has_no_effect() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_leader_cut_off_from_zookeeper_is_replaced() {
     let mut cluster = RealCluster::start(0, 1).await;
-    let mut relays = Vec::new();
+    let mut proxies = Vec::new();
     for node in cluster.zookeeper.nodes() {
-        relays.push(Relay::to(&node.address()).await);
+        proxies.push(Proxy::to(&node.address(), 0).await.unwrap());
     }
-    let addresses: Vec<&str> = relays.iter().map(Relay::addr).collect();
+    let addresses = proxies.iter().map(|proxy| proxy.addr().to_string());
+    let addresses: Vec<String> = addresses.collect();
     let url = format!("zk://{}/antiphon", addresses.join(","));
     cluster.add_server_with("s1", &["--coordinator-url", &url]);
     cluster.add_server("s2", "127.0.0.1:0");
@@ -138,13 +139,17 @@ async fn a_leader_cut_off_from_zookeeper_is_replaced() {
     assert_eq!(cluster.leader(None).await, "s1");
     let load = Load::start(&cluster, SENDERS).await;
     load.runs(50).await;
-    relays.iter().for_each(Relay::swallow);
+    let held = Lane {
+        flow: Flow::Held,
+        ..Lane::default()
+    };
+    proxies.iter().for_each(|proxy| proxy.set(Way::both(held)));
     let from = clock::now();
     let successor = cluster.leader(Some("s1")).await;
     load.runs(100).await;
     say("a leader cut off from ZooKeeper", &[from.elapsed()]);
     clock::sleep((SESSION * 3).saturating_sub(from.elapsed())).await;
-    relays.iter().for_each(Relay::mend);
+    proxies.iter().for_each(Proxy::mend);
     cluster.listed(3).await;
     load.runs(100).await;
     assert_eq!(cluster.leader(None).await, successor);

@@ -6,6 +6,18 @@ pub use tokio::net::{TcpListener, TcpStream};
 #[cfg(feature = "simulation")]
 pub use either::{TcpListener, TcpStream};
 
+/// Ends a connection so that the other side is told that it broke (RST), not that it ended.
+/// What was not sent yet is gone. The simulator's connections just end.
+pub fn reset(stream: TcpStream) {
+    #[cfg(feature = "simulation")]
+    let stream = match stream {
+        TcpStream::Real(stream) => stream,
+        TcpStream::Simulated(_) => return,
+    };
+    // A connection that is broken already needs no breaking.
+    let _ = stream.set_zero_linger();
+}
+
 /// With the feature, where a socket is made decides what it is.
 #[cfg(feature = "simulation")]
 mod either {

@@ -124,7 +124,8 @@ impl Faults {
     }
 
     /// How long the store takes to sync; `None` for as usual. A write is durable after that
-    /// time though its caller may have given up.
+    /// time though its caller may have given up. Writes that are applied already keep their
+    /// time, and later ones are not durable before them.
     pub fn set_store_sync(&self, sync: Option<RangeInclusive<Duration>>) {
         self.change(|world| world.store.slow = sync);
     }

@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use antiphon_core::contract::{BackendErrorKind, BackendResult};
+use antiphon_core::contract::{BackendErrorKind, BackendResult, Record};
 
 pub(super) use archive::Archive;
 pub(super) use room::Rooms;
@@ -79,6 +79,11 @@ impl Store {
         }
     }
 
+    /// Every durable record.
+    pub(super) fn records(&self) -> Vec<Record> {
+        self.durable.logs.records()
+    }
+
     /// Loses whatever is not durable.
     pub(super) fn crash(&mut self) {
         if self.is_down {
@@ -87,6 +92,7 @@ impl Store {
         self.is_down = true;
         self.life += 1;
         self.pending.clear();
+        self.synced_us = 0;
         self.applied = self.durable.clone();
     }
 
