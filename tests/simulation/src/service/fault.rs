@@ -113,6 +113,12 @@ impl Faults {
         self.change(|world| world.store.crash());
     }
 
+    /// The store stops in order: whatever it has applied is durable. All else is as with a
+    /// crash: who waits gets a timeout, who comes later is refused at once.
+    pub fn stop_store(&self) {
+        self.change(|world| world.store.stop());
+    }
+
     /// The store is there again, with what it had synced.
     pub fn restart_store(&self) {
         self.change(|world| world.store.restart());

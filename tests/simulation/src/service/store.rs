@@ -96,6 +96,12 @@ impl Store {
         self.applied = self.durable.clone();
     }
 
+    /// Syncs whatever is applied, and stops without an answer to anybody.
+    pub(super) fn stop(&mut self) {
+        self.advance(u64::MAX);
+        self.crash();
+    }
+
     pub(super) fn restart(&mut self) {
         self.is_down = false;
     }

@@ -42,6 +42,24 @@ fn a_crash_loses_exactly_what_was_not_synced() {
     });
 }
 
+#[test]
+fn an_orderly_stop_loses_nothing_and_answers_nobody() {
+    on_a_host(async |services| {
+        let (faults, a) = (services.faults(), services.backends("a"));
+        faults.set_store_sync(Some(seconds(1)..=seconds(1)));
+        let stopping = async {
+            clock::sleep(millis(500)).await;
+            faults.stop_store();
+        };
+        let (unknown, ()) = tokio::join!(append(&a, 1, "one"), stopping);
+        assert_eq!(unknown.unwrap_err().kind, BackendErrorKind::Timeout);
+        let away = append(&a, 2, "two").await.unwrap_err();
+        assert_eq!(away.kind, BackendErrorKind::Unavailable);
+        faults.restart_store();
+        assert!(is_stored(&a, "one").await);
+    });
+}
+
 /// What the store was about to sync does not hold up what comes after the crash.
 #[test]
 fn a_restarted_store_is_as_fast_as_before() {
