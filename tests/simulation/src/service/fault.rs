@@ -1,4 +1,7 @@
 //! What can go wrong, for the nemesis of a simulation.
+//!
+//! A host that gets no answer from the store in time asks whether it is there. If it is not, the
+//! host's calls are refused at once until it is, which takes half a second to be noticed.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
