@@ -95,6 +95,7 @@ fn run() -> Run {
         settings: Vec::new(),
         own_cluster: true,
         tells_usage: true,
+        queue_bytes_max: Some(1_000),
     }
 }
 
@@ -370,8 +371,23 @@ fn c9_delivered_to_who_has_left() {
 }
 
 #[test]
+fn c11_over_the_bounds() {
+    fails(Checker::Bounds, |h| {
+        h.usage.push((0, 2_000 + 2 * GROWTH_BYTES_MAX, 12));
+    });
+    fails(Checker::Bounds, |h| h.usage.push((0, 2_000, 1_000)));
+    fails(Checker::Bounds, |h| h.queues.push(("s1".to_owned(), 1_001)));
+    fails(Checker::Bounds, |h| {
+        h.run.tells_usage = false;
+        h.queues = vec![("s1".to_owned(), 1_000), ("s2".to_owned(), 2_000)];
+    });
+    empty(Checker::Bounds, |h| h.usage.clear());
+}
+
+#[test]
 fn servers_of_others_are_not_judged() {
     let mut history = good();
+    history.run.queue_bytes_max = None;
     history.run.own_cluster = false;
     history.leaders.clear();
     history.usage.clear();
