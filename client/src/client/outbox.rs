@@ -6,7 +6,7 @@
 //! again from the first. A send ends in one of three ways: acknowledged, refused (certainly
 //! not applied), or unknown.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
 use antiphon_core::clock::Instant;
@@ -123,7 +123,7 @@ impl<R> Lane<R> {
 /// The queue; `R` is where an outcome goes.
 #[derive(Debug)]
 pub(crate) struct Outbox<R> {
-    lanes: HashMap<Target, Lane<R>>,
+    lanes: BTreeMap<Target, Lane<R>>,
     /// Where each waiting message is.
     targets: HashMap<ClientId, Target>,
     queue_max: usize,
@@ -143,7 +143,7 @@ pub(crate) type Outcome<R> = (R, Result<Ack, SendError>);
 impl<R> Outbox<R> {
     pub(crate) fn new(queue_max: usize, now: Instant) -> Self {
         Self {
-            lanes: HashMap::new(),
+            lanes: BTreeMap::new(),
             targets: HashMap::new(),
             queue_max,
             next_ticket: 0,
