@@ -421,14 +421,22 @@ fn absurd_numbers_are_judged_too() {
     }
 }
 
-/// What was on its way while one left may come, with a hole before it.
+/// Another client of the same user has joined.
 #[test]
-fn c7_who_is_leaving_is_owed_nothing() {
-    for (at, wanted) in [(95, Status::Failed), (105, Status::Passed)] {
-        let mut history = good();
-        let first = delivered(&history, 2, "m3");
-        history.deliveries.remove(first);
-        history.deliveries[first].at = at;
-        assert_eq!(status(&judge(&history), Checker::Completeness), wanted);
-    }
+fn c9_a_join_is_the_user_s_and_not_one_client_s() {
+    let mut history = good();
+    let places = vec![];
+    history.sessions.push(Session {
+        session: 3,
+        user: "bob".to_owned(),
+        at: 145,
+        places,
+    });
+    let told = [("m6", 6), ("m7", 7)].map(|(id, seq)| delivery(3, id, "ada", seq, 172));
+    history.deliveries.extend(told);
+    history.deliveries.push(delivery(3, "d3", "ada", 1, 173));
+    let verdict = judge(&history);
+    assert!(verdict.passed, "{:#?}", verdict.findings);
+    history.memberships.retain(|membership| !membership.joins);
+    assert_eq!(status(&judge(&history), Checker::Access), Status::Failed);
 }
