@@ -30,6 +30,8 @@ pub(crate) struct Counts {
     pub(crate) cut: AtomicU64,
     /// Closed though they read.
     pub(crate) lost: AtomicU64,
+    /// Requests of members that the server was too busy to answer; they asked again.
+    pub(crate) refused: AtomicU64,
 }
 
 /// One member.
@@ -82,7 +84,8 @@ impl Member {
     async fn login(&self, record: &mut Record) -> Socket {
         let name = reader(self.number);
         let mut early = |frame: &str| record.take_frame(frame);
-        Socket::login(self.addr, &name, self.receive_buffer, &mut early).await
+        let (buffer, refused) = (self.receive_buffer, &self.counts.refused);
+        Socket::login(self.addr, &name, buffer, &mut early, refused).await
     }
 
     /// What is still in the buffers of the system; its latency is not that of a neighbor.
@@ -116,7 +119,8 @@ impl Member {
             let data = json!({"cursors": [cursor], "limit": PAGE});
             let request = json!({"id": "sync", "action": "sync", "data": data});
             let mut early = |frame: &str| record.take_frame(frame);
-            let reply = socket.ask("sync", &request, &mut early).await;
+            let refused = &self.counts.refused;
+            let reply = socket.ask_on("sync", &request, &mut early, refused).await;
             let reply = reply.expect("who reads stays connected");
             if !record.take_page(&reply["data"]["conversations"][0]) {
                 return;

@@ -258,12 +258,14 @@ impl Run {
         }
         let mut log = Record::default();
         let addr = self.addr(0);
-        let mut socket = Socket::login(addr, &reader(0), 0, &mut |_| {}).await;
+        let mut socket =
+            Socket::login(addr, &reader(0), 0, &mut |_| {}, &self.counts.refused).await;
         loop {
             let cursor = json!({"conversation": format!("room:{ROOM}"), "afterSeq": log.whole_to});
             let data = json!({"cursors": [cursor], "limit": 500});
             let request = json!({"id": "all", "action": "sync", "data": data});
-            let reply = socket.ask("all", &request, &mut |_| {}).await;
+            let refused = &self.counts.refused;
+            let reply = socket.ask_on("all", &request, &mut |_| {}, refused).await;
             let reply = reply.expect("the server answers");
             if !log.take_page(&reply["data"]["conversations"][0]) {
                 break;
@@ -367,7 +369,8 @@ impl Run {
         tell(&format!(
             "{} messages acked, {} failed; log of {}, whole at {whole} of {} members; \
              {closed} closed with 4300 of {expected} that stopped ({} read the code, {} found \
-             the connection cut), {} others closed; {} came back; {doubled} came twice",
+             the connection cut), {} others closed; {} came back; {doubled} came twice; \
+             {} requests refused for now",
             sent.acked,
             sent.failed,
             log.whole_to,
@@ -376,6 +379,7 @@ impl Run {
             count(&counts.cut),
             count(&counts.lost),
             count(&counts.back),
+            count(&counts.refused),
         ));
         let checks = [
             (ratio <= RATIO_MAX, "the neighbors' latency"),

@@ -1,6 +1,7 @@
 //! Those who talk: each message at its time, whatever became of those before.
 
 use std::net::SocketAddr;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use antiphon_core::clock;
@@ -33,7 +34,8 @@ pub(crate) async fn send(
     chars: usize,
     mut phases: watch::Receiver<Phase>,
 ) -> Sent {
-    let mut socket = Socket::login(addr, &sender(own), 0, &mut |_| {}).await;
+    let refused = AtomicU64::new(0);
+    let mut socket = Socket::login(addr, &sender(own), 0, &mut |_| {}, &refused).await;
     let filler: String = WORDS.chars().cycle().take(chars).collect();
     let between = Duration::from_secs(1) * SENDERS as u32 / rate as u32;
     let mut due = clock::now() + between * own as u32 / SENDERS as u32;

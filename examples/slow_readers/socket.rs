@@ -1,7 +1,10 @@
 //! A client that costs little: one WebSocket, logged in.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
+use antiphon_core::clock;
 use antiphon_protocol::UserName;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
@@ -11,6 +14,7 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
 const READ_BUFFER_BYTES: usize = 16 * 1024;
+const RETRY_PAUSE: Duration = Duration::from_millis(100);
 
 /// What came.
 pub(crate) enum Came {
@@ -30,6 +34,7 @@ impl Socket {
         name: &UserName,
         receive_buffer: u32,
         early: &mut impl FnMut(&str),
+        refused: &AtomicU64,
     ) -> Self {
         let socket = TcpSocket::new_v4().expect("a socket");
         if receive_buffer > 0 {
@@ -43,10 +48,30 @@ impl Socket {
         let shaken = tokio_tungstenite::client_async_with_config(url, stream, Some(config));
         let mut socket = Self(shaken.await.expect("the handshake is accepted").0);
         let login = json!({"id": "in", "action": "login", "data": {"username": name}});
-        let reply = socket.ask("in", &login, early).await;
+        let reply = socket.ask_on("in", &login, early, refused).await;
         let reply = reply.expect("the connection stays open");
         assert_eq!(reply["action"], "login", "{reply}");
         socket
+    }
+
+    /// As [`Socket::ask`], again and again while the server is too busy to answer; each refusal
+    /// is counted.
+    pub(crate) async fn ask_on(
+        &mut self,
+        id: &str,
+        request: &Value,
+        early: &mut impl FnMut(&str),
+        refused: &AtomicU64,
+    ) -> Option<Value> {
+        loop {
+            let reply = self.ask(id, request, early).await?;
+            if reply["data"]["retryable"] != true {
+                return Some(reply);
+            }
+            refused.fetch_add(1, Ordering::Relaxed);
+            let hint = reply["data"]["retryAfterMs"].as_u64().unwrap_or(0);
+            clock::sleep(Duration::from_millis(hint).max(RETRY_PAUSE)).await;
+        }
     }
 
     /// Sends a request and gives its reply; what comes before is given to `early`. `None` if

@@ -115,7 +115,11 @@ impl Book {
     pub(super) async fn write(&self, conversation: &ConversationId, old: u64, young: u64) {
         let mut written = self.written.lock().await;
         let top = self.top(conversation).await;
-        let oldest_ms = self.keeps_from_ms.load(Ordering::Relaxed);
+        let oldest_ms = match conversation {
+            // Of these, everything is read back in the end.
+            ConversationId::Room(_) => clock::unix_ms(),
+            ConversationId::Direct(..) => self.keeps_from_ms.load(Ordering::Relaxed),
+        };
         let (mut records, mut sends) = (Vec::new(), Vec::new());
         for seq in top + 1..=top + old + young {
             let number = self.next_number();
