@@ -15,7 +15,7 @@ use crate::torture::load::Dice;
 use crate::torture::proxy::{Flow, Lane, Way};
 
 /// How many bytes of replies still come before a connection is cut in the middle of a frame.
-const LAST_BYTES: (u64, u64) = (1, 6_000);
+const LAST_BYTES: (u64, u64) = (1, 1_500);
 /// The same for a connection that is not logged in yet.
 const LOGIN_BYTES: (u64, u64) = (1, 1_500);
 const SILENT_MS: (u64, u64) = (20, 300);
