@@ -15,6 +15,7 @@ pub const TICK: Duration = Duration::from_millis(5);
 /// Each purpose has dice of its own, so that one more draw here changes nothing there.
 const OF_PLAN: u64 = 1;
 const OF_SCHEDULE: u64 = 2;
+const OF_LASTING: u64 = 3;
 
 /// What is demanded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -67,6 +68,8 @@ pub struct Plan {
     pub ping_interval: Duration,
     /// What breaks.
     pub faults: Vec<Planned>,
+    /// What stays broken, where that is the question.
+    pub lasting: Option<Planned>,
 }
 
 impl Plan {
@@ -81,6 +84,13 @@ impl Plan {
         let position_interval = Duration::from_millis(dice.between(2_000, 6_000));
         let ping_interval = Duration::from_millis(dice.between(2_000, 5_000));
         let faults = schedule::draw(&mut Dice::new(seed, OF_SCHEDULE), SERVERS, load);
+        let lasting = match mode {
+            Mode::Safety => None,
+            Mode::Liveness => {
+                let mut dice = Dice::new(seed, OF_LASTING);
+                Some(schedule::draw_lasting(&mut dice, SERVERS))
+            }
+        };
         Self {
             seed,
             mode,
@@ -92,6 +102,7 @@ impl Plan {
             position_interval,
             ping_interval,
             faults,
+            lasting,
         }
     }
 }

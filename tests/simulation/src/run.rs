@@ -1,11 +1,13 @@
 //! One run, from the empty cluster to the verdict, in this thread.
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, UNIX_EPOCH};
 
 use antiphon::torture::check::{self, Status, Verdict};
-use antiphon::torture::history::{History, Record, Recorder};
+use antiphon::torture::history::{History, Outcome, Record, Recorder};
 use antiphon_core::net::ClusterKey;
 use antiphon_core::random;
 use antiphon_core::words::Words;
@@ -13,7 +15,7 @@ use futures_util::FutureExt;
 use turmoil::{Builder, Sim};
 
 use crate::nemesis::Nemesis;
-use crate::plan::{CLIENT_HOSTS, GATEWAY, Plan, SERVERS, TICK, clients, server};
+use crate::plan::{CLIENT_HOSTS, GATEWAY, Mode, Plan, SERVERS, TICK, clients, server};
 use crate::schedule::What;
 use crate::service::{ServiceSettings, Services};
 use crate::shared::{Shared, Stage};
@@ -27,6 +29,8 @@ const LATENCY_MIN: Duration = Duration::from_millis(1);
 const TCP_CAPACITY: usize = 4_096;
 /// The users talk on for so long after all is mended.
 const AFTER_HEAL: Duration = Duration::from_secs(4);
+/// Where something stays broken, everybody gets messages acknowledged again within this time.
+pub const PROGRESS_MAX: Duration = Duration::from_secs(30);
 /// A connection whose packets were lost is found out within this time, since nothing here
 /// sends a lost packet again.
 const SETTLE: Duration = Duration::from_secs(22);
@@ -50,6 +54,8 @@ pub struct Played {
     pub broken: Vec<String>,
     /// What was broken on purpose.
     pub faults: Vec<What>,
+    /// Logins of clients beyond their first.
+    pub resumes: u64,
     /// Simulated time.
     pub simulated: Duration,
 }
@@ -132,14 +138,48 @@ pub fn play(plan: Plan) -> Played {
         broken.push(format!("{} panics", PANICS.get()));
     }
     let history = collected.take();
+    if drive.shared.plan.mode == Mode::Liveness {
+        broken.extend(without_progress(&history, drive.healed_us));
+    }
     Played {
         plan: drive.shared.plan.clone(),
         verdict: check::judge(&history),
         history,
         broken,
         faults: drive.nemesis.done.iter().map(|(what, _)| *what).collect(),
+        resumes: drive.resumes(),
         simulated: drive.sim.elapsed(),
     }
+}
+
+/// Users who got nothing acknowledged in time, in a room or in private, after a majority was
+/// mended.
+fn without_progress(history: &History, healed: u64) -> Vec<String> {
+    let bound = u64::try_from(PROGRESS_MAX.as_micros()).unwrap_or(u64::MAX);
+    let until = healed.saturating_add(bound);
+    let mut users: BTreeMap<&str, (bool, bool)> = BTreeMap::new();
+    for session in &history.sessions {
+        users.entry(&session.user).or_default();
+    }
+    for send in &history.sends {
+        let in_time = (healed..=until).contains(&send.end) && send.outcome == Outcome::Ok;
+        let (rooms, pairs) = users.entry(&send.user).or_default();
+        if in_time && send.conversation.starts_with("room:") {
+            *rooms = true;
+        } else if in_time {
+            *pairs = true;
+        }
+    }
+    let stuck = users
+        .into_iter()
+        .filter(|(_, (rooms, pairs))| !(*rooms && *pairs));
+    let words = |done: bool| if done { "" } else { "nothing " };
+    stuck
+        .map(|(user, (rooms, pairs))| {
+            let (rooms, pairs) = (words(rooms), words(pairs));
+            format!("{user} got {rooms}acknowledged in rooms, {pairs}in private")
+        })
+        .collect()
 }
 
 /// A run under way.
@@ -151,6 +191,8 @@ struct Drive {
     term: Option<u64>,
     load_began: Option<Duration>,
     healed: Option<Duration>,
+    /// The same by the users' clock.
+    healed_us: u64,
 }
 
 impl Drive {
@@ -187,6 +229,7 @@ impl Drive {
             term: None,
             load_began: None,
             healed: None,
+            healed_us: 0,
         }
     }
 
@@ -210,6 +253,12 @@ impl Drive {
         let began = self.shared.world.borrow().as_ref().map(|(_, began)| *began);
         let elapsed = u64::try_from(self.sim.elapsed().as_micros()).unwrap_or(u64::MAX);
         elapsed.saturating_sub(began.unwrap_or(elapsed))
+    }
+
+    fn resumes(&self) -> u64 {
+        let world = self.shared.world.borrow();
+        let shown = world.as_ref().map(|(world, _)| &world.shown.resumed);
+        shown.map_or(0, |resumed| resumed.load(Ordering::Relaxed))
     }
 
     fn put(&self, record: Record) {
@@ -244,12 +293,21 @@ impl Drive {
                 }
                 if load >= self.shared.plan.load && self.healed.is_none() {
                     self.nemesis.heal(&mut self.sim, &self.shared, now);
+                    if let Some(lasting) = self.shared.plan.lasting {
+                        self.nemesis
+                            .leave(&mut self.sim, &self.shared, lasting, now);
+                    }
                     self.healed = Some(elapsed);
+                    self.healed_us = now;
                     for (_, fault) in &self.nemesis.done {
                         self.put(Record::Fault(fault.clone()));
                     }
                 }
-                self.healed.is_some() && since(self.healed) >= AFTER_HEAL
+                let talk_on = match self.shared.plan.mode {
+                    Mode::Safety => AFTER_HEAL,
+                    Mode::Liveness => AFTER_HEAL + PROGRESS_MAX,
+                };
+                self.healed.is_some() && since(self.healed) >= talk_on
             }
             Stage::Drain => self.shared.all_done(stage) && since(self.healed) >= SETTLE,
             Stage::Over => false,

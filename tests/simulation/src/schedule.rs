@@ -54,6 +54,8 @@ breakages! {
     CutOneWay: "a server that is not heard", 3, (500, 12_000);
     /// A server is cut from everything: servers, clients, services.
     CutOff: "a server cut off", 3, (500, 12_000);
+    /// A server is cut from the other servers and from the coordinator.
+    Halves: "a server on its own side", 3, (500, 12_000);
     /// A server is cut from its clients.
     CutFromClients: "a server cut from clients", 2, (500, 12_000);
     /// What servers send each other comes late.
@@ -107,6 +109,7 @@ impl What {
             | Self::CutServer
             | Self::CutOneWay
             | Self::CutOff
+            | Self::Halves
             | Self::CutFromClients
             | Self::HoldLinks
             | Self::Pause
@@ -171,6 +174,17 @@ pub fn draw(dice: &mut Dice, servers: usize, load: Duration) -> Vec<Planned> {
     planned.retain(|fault| fault.at < load);
     planned.sort_by_key(|fault| fault.at);
     planned
+}
+
+/// What stays broken for good where a majority must make progress without it: one server, in
+/// one of these ways.
+const LASTING: &[What] = &[What::Crash, What::PowerCut, What::CutOff, What::Pause];
+
+/// What stays broken.
+pub fn draw_lasting(dice: &mut Dice, servers: usize) -> Planned {
+    let mut fault = one(dice, servers, Duration::ZERO);
+    fault.what = dice.pick(LASTING).copied().unwrap_or(What::Crash);
+    fault
 }
 
 fn one(dice: &mut Dice, servers: usize, from: Duration) -> Planned {
