@@ -78,9 +78,11 @@ impl Nemesis {
         }
     }
 
-    /// Breaks something for good.
-    pub fn leave(&mut self, sim: &mut Sim<'_>, shared: &Shared, planned: Planned, now: u64) {
-        self.begin(sim, shared, planned, now);
+    /// Breaks for good what is to stay broken.
+    pub fn leave(&mut self, sim: &mut Sim<'_>, shared: &Shared, now: u64) {
+        for planned in &shared.plan.lasting {
+            self.begin(sim, shared, *planned, now);
+        }
         for fault in &mut self.active {
             fault.until = u64::MAX;
             let told = Fault {

@@ -25,8 +25,6 @@ use crate::{host, users};
 const EPOCH_SECONDS: u64 = 1_800_000_000;
 /// The shortest that a packet takes.
 const LATENCY_MIN: Duration = Duration::from_millis(1);
-/// Segments that fit into a connection.
-const TCP_CAPACITY: usize = 4_096;
 /// The users talk on for so long after all is mended.
 const AFTER_HEAL: Duration = Duration::from_secs(4);
 /// Where something stays broken, everybody gets messages acknowledged again within this time.
@@ -189,6 +187,8 @@ struct Drive {
     nemesis: Nemesis,
     recorder: Recorder,
     term: Option<u64>,
+    /// The fullest queue noted of each server.
+    queues: [Option<u64>; SERVERS],
     load_began: Option<Duration>,
     healed: Option<Duration>,
     /// The same by the users' clock.
@@ -205,7 +205,7 @@ impl Drive {
             .simulation_duration(END * 2)
             .min_message_latency(LATENCY_MIN)
             .max_message_latency(plan.latency_max)
-            .tcp_capacity(TCP_CAPACITY)
+            .tcp_capacity(plan.tcp_capacity)
             .enable_random_order()
             .build();
         let services = Services::new(plan.seed, ServiceSettings::default());
@@ -227,6 +227,7 @@ impl Drive {
             nemesis,
             recorder: recorder.clone(),
             term: None,
+            queues: [None; SERVERS],
             load_began: None,
             healed: None,
             healed_us: 0,
@@ -266,7 +267,7 @@ impl Drive {
         debug_assert!(put.is_some(), "memory never waits");
     }
 
-    /// Notes each new term.
+    /// Notes each new term, and each queue that is fuller than ever before.
     fn watch(&mut self) {
         if let Some((at, epoch)) = self.shared.leader()
             && self.term.is_none_or(|term| term < epoch)
@@ -274,6 +275,16 @@ impl Drive {
             self.term = Some(epoch);
             let (name, at) = (server(at), self.now());
             self.put(Record::Leader { name, epoch, at });
+        }
+        for number in 0..SERVERS {
+            let fullest = self.shared.servers[number].fullest_queue();
+            if let Some(bytes) = fullest
+                && fullest > self.queues[number]
+            {
+                self.queues[number] = fullest;
+                let (server, at) = (server(number), self.now());
+                self.put(Record::Queue { server, bytes, at });
+            }
         }
     }
 
@@ -293,10 +304,7 @@ impl Drive {
                 }
                 if load >= self.shared.plan.load && self.healed.is_none() {
                     self.nemesis.heal(&mut self.sim, &self.shared, now);
-                    if let Some(lasting) = self.shared.plan.lasting {
-                        self.nemesis
-                            .leave(&mut self.sim, &self.shared, lasting, now);
-                    }
+                    self.nemesis.leave(&mut self.sim, &self.shared, now);
                     self.healed = Some(elapsed);
                     self.healed_us = now;
                     for (_, fault) in &self.nemesis.done {
