@@ -137,7 +137,8 @@ impl Cycler<'_> {
     async fn cycle(&mut self) {
         let end = *self.dice.pick(End::ALL).expect("some");
         let missed = match self.dice.below(3) {
-            0 => *self.dice.pick(Missed::ALL).expect("some"),
+            // Who closes is back at once, and the ghost's writing is told at logins only.
+            0 if end != End::Closed => *self.dice.pick(Missed::ALL).expect("some"),
             _ => Missed::Nothing,
         };
         self.counts.cycles += 1;
@@ -146,7 +147,6 @@ impl Cycler<'_> {
         if end == End::Closed {
             let logins = self.member.seen().logins;
             self.member.client().reconnect().await;
-            self.miss(missed).await;
             self.reach("login", |seen| seen.logins > logins).await;
         } else {
             self.go(end).await;
