@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use antiphon::torture::load::Dice;
+use antiphon_core::mutant::Mutant;
 
+use crate::mutants;
 use crate::schedule::{self, Planned};
 
 /// Servers.
@@ -12,6 +14,8 @@ pub const SERVERS: usize = 3;
 pub const CLIENT_HOSTS: usize = 3;
 /// How far time goes before the network and every host are looked at again.
 pub const TICK: Duration = Duration::from_millis(5);
+/// The users talk on for so long after all is mended.
+const AFTER_HEAL: Duration = Duration::from_secs(4);
 /// Each purpose has dice of its own, so that one more draw here changes nothing there.
 const OF_PLAN: u64 = 1;
 const OF_SCHEDULE: u64 = 2;
@@ -65,6 +69,12 @@ pub struct Plan {
     pub position_interval: Duration,
     /// How often servers ping clients.
     pub ping_interval: Duration,
+    /// How long the users talk on after all is mended.
+    pub after_heal: Duration,
+    /// The mistake that the schedule was made for, if it is not the seed's own.
+    pub made_for: Option<Mutant>,
+    /// The mistake that is on.
+    pub mistake: Option<Mutant>,
     /// What breaks.
     pub faults: Vec<Planned>,
 }
@@ -91,7 +101,22 @@ impl Plan {
             latency_max,
             position_interval,
             ping_interval,
+            after_heal: AFTER_HEAL,
+            made_for: None,
+            mistake: None,
             faults,
+        }
+    }
+}
+
+impl Plan {
+    /// The command that plays this again.
+    pub fn replay(&self) -> String {
+        let again = self.mode.replay(self.seed);
+        match (self.made_for, self.mistake) {
+            (Some(mutant), None) => format!("{again} --mutant {} --off", mutants::word(mutant)),
+            (_, Some(mutant)) => format!("{again} --mutant {}", mutants::word(mutant)),
+            (None, None) => again,
         }
     }
 }

@@ -1,14 +1,19 @@
 //! One run, from the empty cluster to the verdict, in this thread.
 
 use std::cell::Cell;
+use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, UNIX_EPOCH};
 
 use antiphon::torture::check::{self, Status, Verdict};
 use antiphon::torture::history::{History, Record, Recorder};
+use antiphon::torture::load::canonical;
+use antiphon_core::contract::Record as StoredRecord;
+use antiphon_core::mutant;
 use antiphon_core::net::ClusterKey;
 use antiphon_core::random;
 use antiphon_core::words::Words;
+use antiphon_protocol::ConversationId;
 use futures_util::FutureExt;
 use turmoil::{Builder, Sim};
 
@@ -25,8 +30,6 @@ const EPOCH_SECONDS: u64 = 1_800_000_000;
 const LATENCY_MIN: Duration = Duration::from_millis(1);
 /// Segments that fit into a connection.
 const TCP_CAPACITY: usize = 4_096;
-/// The users talk on for so long after all is mended.
-const AFTER_HEAL: Duration = Duration::from_secs(4);
 /// A connection whose packets were lost is found out within this time, since nothing here
 /// sends a lost packet again.
 const SETTLE: Duration = Duration::from_secs(22);
@@ -64,6 +67,9 @@ impl Played {
     pub fn told(&self) -> String {
         let Plan { seed, mode, .. } = self.plan;
         let mut lines = vec![format!("seed {seed}, {}", mode.word())];
+        if let Some(mistake) = self.plan.mistake {
+            lines.push(format!("  with {mistake:?}"));
+        }
         for fault in &self.history.faults {
             let (begin, end) = (fault.begin / 1_000, fault.end / 1_000);
             let words = fault.kind.words();
@@ -93,7 +99,7 @@ impl Played {
             self.simulated.as_millis(),
         ));
         if !self.passed() {
-            lines.push(format!("  again: {}", mode.replay(seed)));
+            lines.push(format!("  again: {}", self.plan.replay()));
         }
         lines.join("\n")
     }
@@ -121,6 +127,7 @@ fn count_panics() {
 pub fn play(plan: Plan) -> Played {
     count_panics();
     PANICS.set(0);
+    let _on = plan.mistake.map(mutant::switch);
     random::seeded::seed(Some(plan.seed));
     let (recorder, collected) = Recorder::memory(users::told(&plan));
     let mut drive = Drive::new(plan, &recorder);
@@ -131,7 +138,8 @@ pub fn play(plan: Plan) -> Played {
     if PANICS.get() > 0 {
         broken.push(format!("{} panics", PANICS.get()));
     }
-    let history = collected.take();
+    let mut history = collected.take();
+    tell_terms(&mut history, &drive.shared.services.records());
     Played {
         plan: drive.shared.plan.clone(),
         verdict: check::judge(&history),
@@ -139,6 +147,22 @@ pub fn play(plan: Plan) -> Played {
         broken,
         faults: drive.nemesis.done.iter().map(|(what, _)| *what).collect(),
         simulated: drive.sim.elapsed(),
+    }
+}
+
+/// Adds to what clients have read the term of each record, which only the store knows.
+fn tell_terms(history: &mut History, records: &[StoredRecord]) {
+    let place = |record: &StoredRecord| {
+        let conversation = match &record.conversation {
+            ConversationId::Room(room) => format!("room:{room}"),
+            ConversationId::Direct(a, b) => canonical(a.as_str(), &format!("user:{b}")),
+        };
+        ((conversation, record.seq), record.epoch)
+    };
+    let terms: HashMap<(String, u64), u64> = records.iter().map(place).collect();
+    for entry in &mut history.log {
+        let place = (entry.conversation.clone(), entry.seq);
+        entry.epoch = terms.get(&place).copied();
     }
 }
 
@@ -249,7 +273,7 @@ impl Drive {
                         self.put(Record::Fault(fault.clone()));
                     }
                 }
-                self.healed.is_some() && since(self.healed) >= AFTER_HEAL
+                self.healed.is_some() && since(self.healed) >= self.shared.plan.after_heal
             }
             Stage::Drain => self.shared.all_done(stage) && since(self.healed) >= SETTLE,
             Stage::Over => false,

@@ -1,3 +1,5 @@
+mod mutants;
+
 use crate::keep;
 use crate::plan::{Mode, Plan};
 use crate::run::play;
