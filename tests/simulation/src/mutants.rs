@@ -109,12 +109,13 @@ fn unanswered(plan: Plan) -> Plan {
     }
 }
 
-/// Deliveries are lost with a link, and nothing follows them.
+/// What servers tell each other is lost with a link that nobody has found dead yet, and nothing
+/// follows it.
 fn silent(plan: Plan) -> Plan {
     Plan {
         load: Duration::from_secs(14),
         after_heal: Duration::ZERO,
-        faults: vec![fault(What::CutServer, Target::Server(1), 4_000, 20_000)],
+        faults: vec![fault(What::CutServer, Target::Server(1), 11_000, 20_000)],
         ..plan
     }
 }
