@@ -19,7 +19,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
-use antiphon_core::contract::Backends;
+use antiphon_core::contract::{Backends, Leader, Record};
 
 pub use fault::{Faults, Link, Service};
 
@@ -77,6 +77,22 @@ impl Services {
             rooms: Arc::new(store::Rooms(store.clone())),
             archive: Arc::new(store::Archive(store)),
         }
+    }
+
+    /// Every record that is durable, by conversation and sequence: the truth, for judges. No
+    /// fault keeps it from being told.
+    pub fn records(&self) -> Vec<Record> {
+        self.shared.lock().store.records()
+    }
+
+    /// Who leads, as the coordinator has it; the servers may not know yet.
+    pub fn leader(&self) -> Option<Leader> {
+        self.shared.lock().ensemble.view().leader
+    }
+
+    /// How many leaders there have been.
+    pub fn leaders_elected(&self) -> u64 {
+        self.shared.lock().ensemble.elected()
     }
 
     /// What can go wrong, for a nemesis.

@@ -30,6 +30,8 @@ use contacts::{Contacts, Voice};
 const CALL_DEADLINE: Duration = Duration::from_millis(1_500);
 /// How often is asked without a reason.
 const ASK_INTERVAL: Duration = Duration::from_secs(1);
+/// How soon is asked again after a call that failed.
+const RETRY_INTERVAL: Duration = Duration::from_millis(100);
 /// So long without an answer is silence.
 const SILENCE: Duration = Duration::from_millis(2_400);
 
@@ -73,6 +75,7 @@ async fn follow(line: Line, view: watch::Sender<ClusterView>, voice: Voice) {
                 Answer::at_once(now, world.ensemble.view())
             })
             .await;
+        let pause = pause(&seen);
         match seen {
             Ok(seen) => {
                 heard = asked;
@@ -89,8 +92,16 @@ async fn follow(line: Line, view: watch::Sender<ClusterView>, voice: Voice) {
         tokio::select! {
             biased;
             _ = changes.changed() => {}
-            () = clock::sleep(ASK_INTERVAL) => {}
+            () = clock::sleep(pause) => {}
         }
+    }
+}
+
+/// How long to wait before the next call.
+fn pause<T>(answered: &BackendResult<T>) -> Duration {
+    match answered {
+        Ok(_) => ASK_INTERVAL,
+        Err(_) => RETRY_INTERVAL,
     }
 }
 

@@ -46,6 +46,8 @@ pub(in crate::service) struct Ensemble {
     members: BTreeMap<String, Node<Member>>,
     candidates: BTreeMap<u64, Node<NodeId>>,
     changes: watch::Sender<u64>,
+    /// The newest epoch that anybody led under, and how many there were.
+    led: (u64, u64),
     /// Counts its outages.
     pub(in crate::service) life: u64,
     pub(in crate::service) is_down: bool,
@@ -60,6 +62,7 @@ impl Ensemble {
             members: BTreeMap::new(),
             candidates: BTreeMap::new(),
             changes: watch::Sender::default(),
+            led: (0, 0),
             life: 0,
             is_down: false,
         }
@@ -75,7 +78,12 @@ impl Ensemble {
         self.counter
     }
 
-    fn changed(&self) {
+    fn changed(&mut self) {
+        if let Some((epoch, _)) = self.candidates.first_key_value()
+            && *epoch > self.led.0
+        {
+            self.led = (*epoch, self.led.1 + 1);
+        }
         self.changes.send_modify(|changes| *changes += 1);
     }
 
@@ -211,7 +219,12 @@ impl Ensemble {
         }
     }
 
-    pub(super) fn view(&self) -> ClusterView {
+    /// How many leaders there have been.
+    pub(in crate::service) fn elected(&self) -> u64 {
+        self.led.1
+    }
+
+    pub(in crate::service) fn view(&self) -> ClusterView {
         let members = self.members.iter();
         let members = members.map(|(name, node)| (name.clone(), node.value.clone()));
         let first = self.candidates.first_key_value();

@@ -14,11 +14,11 @@ use antiphon_core::shutdown::Shutdown;
 use antiphon_core::task::{self, TaskKind};
 use antiphon_protocol::NodeId;
 use async_trait::async_trait;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::contacts::Voice;
 use super::ensemble::{SessionKey, Standing};
-use super::{ASK_INTERVAL, CALL_DEADLINE, SILENCE};
+use super::{CALL_DEADLINE, SILENCE, pause};
 use crate::service::line::Line;
 use crate::service::world::Answer;
 
@@ -46,6 +46,8 @@ struct Seat {
     id: NodeId,
     leadership: watch::Sender<Leadership>,
     candidacy: Mutex<Candidacy>,
+    /// Rings when the keeper should look.
+    bell: Notify,
     voice: Voice,
     scope: Shutdown,
 }
@@ -73,6 +75,7 @@ pub(super) async fn register(
         id,
         leadership: watch::Sender::new(Leadership::Follower),
         candidacy: Mutex::default(),
+        bell: Notify::new(),
         voice,
         scope: Shutdown::new(),
     });
@@ -94,7 +97,9 @@ impl Seat {
         loop {
             changes.mark_unchanged();
             let asked = clock::now();
-            match self.renew().await {
+            let renewed = self.renew().await;
+            let pause = pause(&renewed);
+            match renewed {
                 Ok(Standing::Gone) => return self.end(),
                 Ok(standing) => {
                     heard = asked;
@@ -107,7 +112,8 @@ impl Seat {
             tokio::select! {
                 biased;
                 _ = changes.changed() => {}
-                () = clock::sleep(ASK_INTERVAL) => {}
+                () = self.bell.notified() => {}
+                () = clock::sleep(pause) => {}
             }
         }
     }
@@ -190,6 +196,7 @@ impl Registration for SimulatedRegistration {
                 Ok(false) | Err(_) => Candidacy::None,
             };
         }
+        seat.bell.notify_one();
         // That the session is over, if it is, the keeper tells.
         stood.map(|_| told)
     }

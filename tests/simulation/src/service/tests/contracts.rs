@@ -3,7 +3,7 @@
 use antiphon_core::conformance;
 use antiphon_core::contract::Backends;
 
-use super::on_a_host;
+use super::{millis, on_a_host};
 use crate::service::{ServiceSettings, Services};
 
 /// Services of their own for each promise.
@@ -11,42 +11,36 @@ fn fresh() -> Backends {
     Services::new(11, ServiceSettings::default()).backends("a")
 }
 
-#[test]
-fn the_coordinator_keeps_its_contract() {
-    on_a_host(|_| conformance::coordinator::all(async || fresh().coordinator));
+/// The same, so slow that calls overtake each other.
+fn slow() -> Backends {
+    let settings = ServiceSettings {
+        latency: millis(1)..=millis(90),
+        sync: millis(1)..=millis(120),
+        ..ServiceSettings::default()
+    };
+    Services::new(12, settings).backends("a")
 }
 
-#[test]
-fn the_server_directory_keeps_its_contract() {
-    on_a_host(|_| conformance::server_directory::all(async || fresh().directory));
+/// Runs a suite on both.
+macro_rules! keeps {
+    ($($test:ident: $suite:ident, $part:ident;)*) => {$(
+        #[test]
+        fn $test() {
+            on_a_host(async |_| {
+                conformance::$suite::all(async || fresh().$part).await;
+                conformance::$suite::all(async || slow().$part).await;
+            });
+        }
+    )*};
 }
 
-#[test]
-fn the_session_registry_keeps_its_contract() {
-    on_a_host(|_| conformance::session_registry::all(async || fresh().sessions));
-}
-
-#[test]
-fn recent_messages_keep_their_contract() {
-    on_a_host(|_| conformance::recent_messages::all(async || fresh().recent));
-}
-
-#[test]
-fn the_word_ranking_keeps_its_contract() {
-    on_a_host(|_| conformance::word_ranking::all(async || fresh().ranking));
-}
-
-#[test]
-fn the_user_store_keeps_its_contract() {
-    on_a_host(|_| conformance::user_store::all(async || fresh().users));
-}
-
-#[test]
-fn the_room_store_keeps_its_contract() {
-    on_a_host(|_| conformance::room_store::all(async || fresh().rooms));
-}
-
-#[test]
-fn the_message_archive_keeps_its_contract() {
-    on_a_host(|_| conformance::message_archive::all(async || fresh().archive));
+keeps! {
+    the_coordinator_keeps_its_contract: coordinator, coordinator;
+    the_server_directory_keeps_its_contract: server_directory, directory;
+    the_session_registry_keeps_its_contract: session_registry, sessions;
+    recent_messages_keep_their_contract: recent_messages, recent;
+    the_word_ranking_keeps_its_contract: word_ranking, ranking;
+    the_user_store_keeps_its_contract: user_store, users;
+    the_room_store_keeps_its_contract: room_store, rooms;
+    the_message_archive_keeps_its_contract: message_archive, archive;
 }

@@ -216,6 +216,12 @@ impl Logs {
         }
     }
 
+    /// Every record, by key and sequence.
+    pub(in super::super) fn records(&self) -> Vec<Record> {
+        let records = self.0.values().flat_map(|log| log.records.values());
+        records.map(|record| Record::clone(record)).collect()
+    }
+
     pub(super) fn count(&self) -> u64 {
         self.0.values().map(|log| log.records.len() as u64).sum()
     }
