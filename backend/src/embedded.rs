@@ -15,6 +15,7 @@ mod opening;
 mod readers;
 mod room_store;
 mod schema;
+mod seal;
 mod user_store;
 mod words;
 mod write_ahead_log;
@@ -160,6 +161,8 @@ fn start(dir: &Path) -> Result<Store, OpenError> {
         orders: orders_rx,
         health: Arc::clone(&health),
         dir: dir.to_owned(),
+        file: opened.file,
+        generation: opened.generation,
         lock: opened.lock,
     };
     let thread = std::thread::Builder::new().name("antiphon-store".to_owned());
