@@ -344,11 +344,11 @@ fn raise(connection: &mut Connection) -> rusqlite::Result<(String, u64)> {
     Ok((log_id, generation))
 }
 
-/// Marks the database as closed in good order.
-pub(super) fn mark_clean(connection: &Connection) -> rusqlite::Result<()> {
-    connection
-        .execute("UPDATE meta SET value = '1' WHERE key = 'clean'", [])
-        .map(|_| ())
+/// Marks the database as closed in good order, or as in use.
+pub(super) fn mark(connection: &Connection, is_clean: bool) -> rusqlite::Result<()> {
+    let sql = "UPDATE meta SET value = ?1 WHERE key = 'clean'";
+    let value = if is_clean { "1" } else { "0" };
+    connection.execute(sql, [value]).map(|_| ())
 }
 
 /// The error of opening that stands for one of the database.

@@ -232,6 +232,7 @@ impl Writer {
     fn commit(&mut self, batch: Vec<Job>, tops: &mut HashMap<String, Top>) {
         let mut answers = Vec::with_capacity(batch.len());
         let end = self.transact(batch, tops, &mut answers);
+        self.health.committed(matches!(end, BatchEnd::Committed));
         if let BatchEnd::RolledBack(error) | BatchEnd::Unknown(error) = &end {
             tops.clear();
             if is_io(error) {
@@ -348,7 +349,7 @@ impl Writer {
         }
         let mut is_closed = false;
         if self.health.failure().is_none() {
-            let closed = opening::mark_clean(&self.connection)
+            let closed = opening::mark(&self.connection, true)
                 .and_then(|()| self.checkpoint("TRUNCATE").map(|_| ()));
             is_closed = closed.is_ok();
             if let Err(error) = closed {
