@@ -15,6 +15,7 @@ pub const TICK: Duration = Duration::from_millis(5);
 /// Each purpose has dice of its own, so that one more draw here changes nothing there.
 const OF_PLAN: u64 = 1;
 const OF_SCHEDULE: u64 = 2;
+const OF_LASTING: u64 = 3;
 
 /// What is demanded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -65,8 +66,16 @@ pub struct Plan {
     pub position_interval: Duration,
     /// How often servers ping clients.
     pub ping_interval: Duration,
+    /// Bytes that may wait for a client.
+    pub outbound_bytes_max: usize,
+    /// Frames that may wait for a client.
+    pub outbound_frames_max: usize,
+    /// Segments that fit into a connection; its writer waits when there are more.
+    pub tcp_capacity: usize,
     /// What breaks.
     pub faults: Vec<Planned>,
+    /// What stays broken, where that is the question.
+    pub lasting: Vec<Planned>,
 }
 
 impl Plan {
@@ -80,7 +89,19 @@ impl Plan {
         let latency_max = Duration::from_millis(dice.between(3, 40));
         let position_interval = Duration::from_millis(dice.between(2_000, 6_000));
         let ping_interval = Duration::from_millis(dice.between(2_000, 5_000));
+        // Who reads slowly soon has a full queue, or the connection holds all of it.
+        let (tcp_capacity, outbound_frames_max) = match dice.once_in(2) {
+            true => (16, 32),
+            false => (4_096, 1_024),
+        };
         let faults = schedule::draw(&mut Dice::new(seed, OF_SCHEDULE), SERVERS, load);
+        let lasting = match mode {
+            Mode::Safety => Vec::new(),
+            Mode::Liveness => {
+                let mut dice = Dice::new(seed, OF_LASTING);
+                schedule::draw_lasting(&mut dice, SERVERS)
+            }
+        };
         Self {
             seed,
             mode,
@@ -91,7 +112,11 @@ impl Plan {
             latency_max,
             position_interval,
             ping_interval,
+            outbound_bytes_max: 1024 * 1024,
+            outbound_frames_max,
+            tcp_capacity,
             faults,
+            lasting,
         }
     }
 }
