@@ -9,6 +9,7 @@ pub mod host;
 pub mod keep;
 pub mod log;
 pub mod mutants;
+pub mod named;
 pub mod nemesis;
 pub mod network;
 pub mod plan;
@@ -16,6 +17,7 @@ pub mod run;
 pub mod schedule;
 pub mod service;
 pub mod shared;
+mod terms;
 pub mod totals;
 mod users;
 

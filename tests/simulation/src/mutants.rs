@@ -72,6 +72,8 @@ fn busy(seed: u64) -> Plan {
     Plan {
         users: 12,
         rate: 3,
+        outbound_frames_max: 1_024,
+        tcp_capacity: 4_096,
         ..Plan::new(seed, Mode::Safety)
     }
 }
@@ -134,6 +136,15 @@ fn coming_back(plan: Plan) -> Plan {
     }
 }
 
+/// Some clients read nothing, little fits into their connections, and nobody asks whether they
+/// are still there.
 fn unread(plan: Plan) -> Plan {
-    plan
+    Plan {
+        load: Duration::from_secs(15),
+        ping_interval: Duration::from_secs(30),
+        outbound_bytes_max: 8 * 1024,
+        tcp_capacity: 16,
+        faults: vec![fault(What::SlowReaders, Target::Leader, 2_000, 12_000)],
+        ..plan
+    }
 }

@@ -19,6 +19,7 @@ const AFTER_HEAL: Duration = Duration::from_secs(4);
 /// Each purpose has dice of its own, so that one more draw here changes nothing there.
 const OF_PLAN: u64 = 1;
 const OF_SCHEDULE: u64 = 2;
+const OF_LASTING: u64 = 3;
 
 /// What is demanded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -75,8 +76,16 @@ pub struct Plan {
     pub made_for: Option<Mutant>,
     /// The mistake that is on.
     pub mistake: Option<Mutant>,
+    /// Bytes that may wait for a client.
+    pub outbound_bytes_max: usize,
+    /// Frames that may wait for a client.
+    pub outbound_frames_max: usize,
+    /// Segments that fit into a connection; its writer waits when there are more.
+    pub tcp_capacity: usize,
     /// What breaks.
     pub faults: Vec<Planned>,
+    /// What stays broken, where that is the question.
+    pub lasting: Vec<Planned>,
 }
 
 impl Plan {
@@ -90,7 +99,19 @@ impl Plan {
         let latency_max = Duration::from_millis(dice.between(3, 40));
         let position_interval = Duration::from_millis(dice.between(2_000, 6_000));
         let ping_interval = Duration::from_millis(dice.between(2_000, 5_000));
+        // Who reads slowly soon has a full queue, or the connection holds all of it.
+        let (tcp_capacity, outbound_frames_max) = match dice.once_in(2) {
+            true => (16, 32),
+            false => (4_096, 1_024),
+        };
         let faults = schedule::draw(&mut Dice::new(seed, OF_SCHEDULE), SERVERS, load);
+        let lasting = match mode {
+            Mode::Safety => Vec::new(),
+            Mode::Liveness => {
+                let mut dice = Dice::new(seed, OF_LASTING);
+                schedule::draw_lasting(&mut dice, SERVERS)
+            }
+        };
         Self {
             seed,
             mode,
@@ -104,7 +125,11 @@ impl Plan {
             after_heal: AFTER_HEAL,
             made_for: None,
             mistake: None,
+            outbound_bytes_max: 1024 * 1024,
+            outbound_frames_max,
+            tcp_capacity,
             faults,
+            lasting,
         }
     }
 }

@@ -1,35 +1,33 @@
 //! One run, from the empty cluster to the verdict, in this thread.
 
 use std::cell::Cell;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, UNIX_EPOCH};
 
 use antiphon::torture::check::{self, Status, Verdict};
-use antiphon::torture::history::{History, Record, Recorder};
-use antiphon::torture::load::canonical;
-use antiphon_core::contract::Record as StoredRecord;
+use antiphon::torture::history::{History, Outcome, Record, Recorder};
 use antiphon_core::mutant;
 use antiphon_core::net::ClusterKey;
 use antiphon_core::random;
 use antiphon_core::words::Words;
-use antiphon_protocol::ConversationId;
 use futures_util::FutureExt;
 use turmoil::{Builder, Sim};
 
 use crate::nemesis::Nemesis;
-use crate::plan::{CLIENT_HOSTS, GATEWAY, Plan, SERVERS, TICK, clients, server};
+use crate::plan::{CLIENT_HOSTS, GATEWAY, Mode, Plan, SERVERS, TICK, clients, server};
 use crate::schedule::What;
 use crate::service::{ServiceSettings, Services};
 use crate::shared::{Shared, Stage};
-use crate::{host, users};
+use crate::{host, terms, users};
 
 /// Where simulated time begins, in seconds since 1970.
 const EPOCH_SECONDS: u64 = 1_800_000_000;
 /// The shortest that a packet takes.
 const LATENCY_MIN: Duration = Duration::from_millis(1);
-/// Segments that fit into a connection.
-const TCP_CAPACITY: usize = 4_096;
+/// Where something stays broken, everybody gets messages acknowledged again within this time.
+pub const PROGRESS_MAX: Duration = Duration::from_secs(30);
 /// A connection whose packets were lost is found out within this time, since nothing here
 /// sends a lost packet again.
 const SETTLE: Duration = Duration::from_secs(22);
@@ -53,6 +51,8 @@ pub struct Played {
     pub broken: Vec<String>,
     /// What was broken on purpose.
     pub faults: Vec<What>,
+    /// Logins of clients beyond their first.
+    pub resumes: u64,
     /// Simulated time.
     pub simulated: Duration,
 }
@@ -139,31 +139,49 @@ pub fn play(plan: Plan) -> Played {
         broken.push(format!("{} panics", PANICS.get()));
     }
     let mut history = collected.take();
-    tell_terms(&mut history, &drive.shared.services.records());
+    terms::tell(&mut history, &drive.shared.services.records());
+    if drive.shared.plan.mode == Mode::Liveness {
+        broken.extend(without_progress(&history, drive.healed_us));
+    }
     Played {
         plan: drive.shared.plan.clone(),
         verdict: check::judge(&history),
         history,
         broken,
         faults: drive.nemesis.done.iter().map(|(what, _)| *what).collect(),
+        resumes: drive.resumes(),
         simulated: drive.sim.elapsed(),
     }
 }
 
-/// Adds to what clients have read the term of each record, which only the store knows.
-fn tell_terms(history: &mut History, records: &[StoredRecord]) {
-    let place = |record: &StoredRecord| {
-        let conversation = match &record.conversation {
-            ConversationId::Room(room) => format!("room:{room}"),
-            ConversationId::Direct(a, b) => canonical(a.as_str(), &format!("user:{b}")),
-        };
-        ((conversation, record.seq), record.epoch)
-    };
-    let terms: HashMap<(String, u64), u64> = records.iter().map(place).collect();
-    for entry in &mut history.log {
-        let place = (entry.conversation.clone(), entry.seq);
-        entry.epoch = terms.get(&place).copied();
+/// Users who got nothing acknowledged in time, in a room or in private, after a majority was
+/// mended.
+fn without_progress(history: &History, healed: u64) -> Vec<String> {
+    let bound = u64::try_from(PROGRESS_MAX.as_micros()).unwrap_or(u64::MAX);
+    let until = healed.saturating_add(bound);
+    let mut users: BTreeMap<&str, (bool, bool)> = BTreeMap::new();
+    for session in &history.sessions {
+        users.entry(&session.user).or_default();
     }
+    for send in &history.sends {
+        let in_time = (healed..=until).contains(&send.end) && send.outcome == Outcome::Ok;
+        let (rooms, pairs) = users.entry(&send.user).or_default();
+        if in_time && send.conversation.starts_with("room:") {
+            *rooms = true;
+        } else if in_time {
+            *pairs = true;
+        }
+    }
+    let stuck = users
+        .into_iter()
+        .filter(|(_, (rooms, pairs))| !(*rooms && *pairs));
+    let words = |done: bool| if done { "" } else { "nothing " };
+    stuck
+        .map(|(user, (rooms, pairs))| {
+            let (rooms, pairs) = (words(rooms), words(pairs));
+            format!("{user} got {rooms}acknowledged in rooms, {pairs}in private")
+        })
+        .collect()
 }
 
 /// A run under way.
@@ -173,8 +191,12 @@ struct Drive {
     nemesis: Nemesis,
     recorder: Recorder,
     term: Option<u64>,
+    /// The fullest queue noted of each server.
+    queues: [Option<u64>; SERVERS],
     load_began: Option<Duration>,
     healed: Option<Duration>,
+    /// The same by the users' clock.
+    healed_us: u64,
 }
 
 impl Drive {
@@ -187,7 +209,7 @@ impl Drive {
             .simulation_duration(END * 2)
             .min_message_latency(LATENCY_MIN)
             .max_message_latency(plan.latency_max)
-            .tcp_capacity(TCP_CAPACITY)
+            .tcp_capacity(plan.tcp_capacity)
             .enable_random_order()
             .build();
         let services = Services::new(plan.seed, ServiceSettings::default());
@@ -209,8 +231,10 @@ impl Drive {
             nemesis,
             recorder: recorder.clone(),
             term: None,
+            queues: [None; SERVERS],
             load_began: None,
             healed: None,
+            healed_us: 0,
         }
     }
 
@@ -236,12 +260,18 @@ impl Drive {
         elapsed.saturating_sub(began.unwrap_or(elapsed))
     }
 
+    fn resumes(&self) -> u64 {
+        let world = self.shared.world.borrow();
+        let shown = world.as_ref().map(|(world, _)| &world.shown.resumed);
+        shown.map_or(0, |resumed| resumed.load(Ordering::Relaxed))
+    }
+
     fn put(&self, record: Record) {
         let put = self.recorder.put(record).now_or_never();
         debug_assert!(put.is_some(), "memory never waits");
     }
 
-    /// Notes each new term.
+    /// Notes each new term, and each queue that is fuller than ever before.
     fn watch(&mut self) {
         if let Some((at, epoch)) = self.shared.leader()
             && self.term.is_none_or(|term| term < epoch)
@@ -249,6 +279,16 @@ impl Drive {
             self.term = Some(epoch);
             let (name, at) = (server(at), self.now());
             self.put(Record::Leader { name, epoch, at });
+        }
+        for number in 0..SERVERS {
+            let fullest = self.shared.servers[number].fullest_queue();
+            if let Some(bytes) = fullest
+                && fullest > self.queues[number]
+            {
+                self.queues[number] = fullest;
+                let (server, at) = (server(number), self.now());
+                self.put(Record::Queue { server, bytes, at });
+            }
         }
     }
 
@@ -268,12 +308,18 @@ impl Drive {
                 }
                 if load >= self.shared.plan.load && self.healed.is_none() {
                     self.nemesis.heal(&mut self.sim, &self.shared, now);
+                    self.nemesis.leave(&mut self.sim, &self.shared, now);
                     self.healed = Some(elapsed);
+                    self.healed_us = now;
                     for (_, fault) in &self.nemesis.done {
                         self.put(Record::Fault(fault.clone()));
                     }
                 }
-                self.healed.is_some() && since(self.healed) >= self.shared.plan.after_heal
+                let talk_on = match self.shared.plan.mode {
+                    Mode::Safety => self.shared.plan.after_heal,
+                    Mode::Liveness => self.shared.plan.after_heal + PROGRESS_MAX,
+                };
+                self.healed.is_some() && since(self.healed) >= talk_on
             }
             Stage::Drain => self.shared.all_done(stage) && since(self.healed) >= SETTLE,
             Stage::Over => false,
