@@ -136,15 +136,15 @@ fn coming_back(plan: Plan) -> Plan {
     }
 }
 
-/// Some clients read nothing, little fits into their connections, and nobody asks whether they
-/// are still there.
+/// Nothing that one server says reaches its clients, little of it fits into their connections,
+/// and it takes long until they are found dead.
 fn unread(plan: Plan) -> Plan {
     Plan {
-        load: Duration::from_secs(15),
-        ping_interval: Duration::from_secs(30),
+        load: Duration::from_secs(12),
+        ping_interval: Duration::from_secs(6),
         outbound_bytes_max: 8 * 1024,
         tcp_capacity: 16,
-        faults: vec![fault(What::SlowReaders, Target::Leader, 2_000, 12_000)],
+        faults: vec![fault(What::CutFromClients, Target::Leader, 2_000, 7_000)],
         ..plan
     }
 }
