@@ -17,7 +17,6 @@ pub mod run;
 pub mod schedule;
 pub mod service;
 pub mod shared;
-mod terms;
 pub mod totals;
 mod users;
 

@@ -16,6 +16,8 @@ pub const CLIENT_HOSTS: usize = 3;
 pub const TICK: Duration = Duration::from_millis(5);
 /// The users talk on for so long after all is mended.
 const AFTER_HEAL: Duration = Duration::from_secs(4);
+/// Where something stays broken, everybody gets messages acknowledged again within this time.
+pub const PROGRESS_MAX: Duration = Duration::from_secs(30);
 /// Each purpose has dice of its own, so that one more draw here changes nothing there.
 const OF_PLAN: u64 = 1;
 const OF_SCHEDULE: u64 = 2;
@@ -70,18 +72,18 @@ pub struct Plan {
     pub position_interval: Duration,
     /// How often servers ping clients.
     pub ping_interval: Duration,
-    /// How long the users talk on after all is mended.
-    pub after_heal: Duration,
-    /// The mistake that the schedule was made for, if it is not the seed's own.
-    pub made_for: Option<Mutant>,
-    /// The mistake that is on.
-    pub mistake: Option<Mutant>,
     /// Bytes that may wait for a client.
     pub outbound_bytes_max: usize,
     /// Frames that may wait for a client.
     pub outbound_frames_max: usize,
     /// Segments that fit into a connection; its writer waits when there are more.
     pub tcp_capacity: usize,
+    /// How long the users talk on after all is mended.
+    pub after_heal: Duration,
+    /// The mistake that the schedule was made for, if it is not the seed's own.
+    pub made_for: Option<Mutant>,
+    /// The mistake that is on.
+    pub mistake: Option<Mutant>,
     /// What breaks.
     pub faults: Vec<Planned>,
     /// What stays broken, where that is the question.
@@ -122,12 +124,15 @@ impl Plan {
             latency_max,
             position_interval,
             ping_interval,
-            after_heal: AFTER_HEAL,
-            made_for: None,
-            mistake: None,
             outbound_bytes_max: 1024 * 1024,
             outbound_frames_max,
             tcp_capacity,
+            after_heal: match mode {
+                Mode::Safety => AFTER_HEAL,
+                Mode::Liveness => AFTER_HEAL + PROGRESS_MAX,
+            },
+            made_for: None,
+            mistake: None,
             faults,
             lasting,
         }

@@ -1,33 +1,36 @@
 //! One run, from the empty cluster to the verdict, in this thread.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, UNIX_EPOCH};
 
 use antiphon::torture::check::{self, Status, Verdict};
 use antiphon::torture::history::{History, Outcome, Record, Recorder};
+use antiphon::torture::load::canonical;
+use antiphon_core::contract::Record as StoredRecord;
 use antiphon_core::mutant;
 use antiphon_core::net::ClusterKey;
 use antiphon_core::random;
 use antiphon_core::words::Words;
+use antiphon_protocol::ConversationId;
 use futures_util::FutureExt;
 use turmoil::{Builder, Sim};
 
 use crate::nemesis::Nemesis;
-use crate::plan::{CLIENT_HOSTS, GATEWAY, Mode, Plan, SERVERS, TICK, clients, server};
+use crate::plan::{
+    CLIENT_HOSTS, GATEWAY, Mode, PROGRESS_MAX, Plan, SERVERS, TICK, clients, server,
+};
 use crate::schedule::What;
 use crate::service::{ServiceSettings, Services};
 use crate::shared::{Shared, Stage};
-use crate::{host, terms, users};
+use crate::{host, users};
 
 /// Where simulated time begins, in seconds since 1970.
 const EPOCH_SECONDS: u64 = 1_800_000_000;
 /// The shortest that a packet takes.
 const LATENCY_MIN: Duration = Duration::from_millis(1);
-/// Where something stays broken, everybody gets messages acknowledged again within this time.
-pub const PROGRESS_MAX: Duration = Duration::from_secs(30);
 /// A connection whose packets were lost is found out within this time, since nothing here
 /// sends a lost packet again.
 const SETTLE: Duration = Duration::from_secs(22);
@@ -139,7 +142,7 @@ pub fn play(plan: Plan) -> Played {
         broken.push(format!("{} panics", PANICS.get()));
     }
     let mut history = collected.take();
-    terms::tell(&mut history, &drive.shared.services.records());
+    tell_terms(&mut history, &drive.shared.services.records());
     if drive.shared.plan.mode == Mode::Liveness {
         broken.extend(without_progress(&history, drive.healed_us));
     }
@@ -182,6 +185,22 @@ fn without_progress(history: &History, healed: u64) -> Vec<String> {
             format!("{user} got {rooms}acknowledged in rooms, {pairs}in private")
         })
         .collect()
+}
+
+/// Adds to what clients have read the term of each record, which only the store knows.
+fn tell_terms(history: &mut History, records: &[StoredRecord]) {
+    let place = |record: &StoredRecord| {
+        let conversation = match &record.conversation {
+            ConversationId::Room(room) => format!("room:{room}"),
+            ConversationId::Direct(a, b) => canonical(a.as_str(), &format!("user:{b}")),
+        };
+        ((conversation, record.seq), record.epoch)
+    };
+    let terms: HashMap<(String, u64), u64> = records.iter().map(place).collect();
+    for entry in &mut history.log {
+        let place = (entry.conversation.clone(), entry.seq);
+        entry.epoch = terms.get(&place).copied();
+    }
 }
 
 /// A run under way.
@@ -315,11 +334,7 @@ impl Drive {
                         self.put(Record::Fault(fault.clone()));
                     }
                 }
-                let talk_on = match self.shared.plan.mode {
-                    Mode::Safety => self.shared.plan.after_heal,
-                    Mode::Liveness => self.shared.plan.after_heal + PROGRESS_MAX,
-                };
-                self.healed.is_some() && since(self.healed) >= talk_on
+                self.healed.is_some() && since(self.healed) >= self.shared.plan.after_heal
             }
             Stage::Drain => self.shared.all_done(stage) && since(self.healed) >= SETTLE,
             Stage::Over => false,
