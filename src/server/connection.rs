@@ -103,6 +103,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Some(close_code::INTERNAL)
             }
         };
+        let router = &self.caller.node.router;
+        router.connection_ended(self.caller.connection);
         let number = code.map_or(0, |code| code.code);
         self.caller.node.metrics.connection_closed(number);
         if let Some(code) = code {

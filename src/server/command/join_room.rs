@@ -53,6 +53,7 @@ impl CommandHandler<Caller, JoinRoom, Answer, ErrorBody> for JoinHandler {
             outbound.push_reply(frame.into());
         });
         caller.node.router.submit(
+            caller.connection,
             caller.user()?,
             join.room_name,
             RoomCommand::Join,
