@@ -5,4 +5,5 @@ mod ecosystem;
 mod failover;
 mod load;
 mod outage;
+mod partition;
 mod seed;
