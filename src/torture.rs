@@ -4,22 +4,21 @@
 //! library, breaks servers and clients by a seeded schedule, writes everything down
 //! ([`history`]), and judges what is written ([`check`]). Against a cluster of others it
 //! breaks its own clients only.
+//!
+//! [`load`], [`history`], [`check`] and [`report`] know nothing of the command: simulations and
+//! tests of separate processes use them as well.
 
+mod accounts;
 pub mod check;
 mod cluster;
-mod dice;
 pub mod history;
-mod listener;
+pub mod load;
 mod nemesis;
 mod progress;
 pub mod proxy;
-mod readback;
-mod report;
+pub mod report;
 mod run;
-mod setup;
-mod user;
 mod watch;
-mod world;
 
 use std::path::Path;
 
@@ -31,6 +30,7 @@ use crate::cli::{TortureArgs, TortureCommand};
 use crate::exit::Exit;
 use crate::output;
 use history::{History, HistoryError, WriteError};
+use load::LoadError;
 
 pub use cluster::ClusterError;
 
@@ -46,12 +46,9 @@ pub enum RunError {
     /// The cluster.
     #[error(transparent)]
     Cluster(#[from] ClusterError),
-    /// Accounts, logins, rooms.
-    #[error("{0}")]
-    Setup(String),
-    /// The logs in the end.
-    #[error("the logs can't be read back")]
-    ReadBack(#[source] antiphon_client::RequestError),
+    /// Accounts, logins, rooms, or the logs in the end.
+    #[error(transparent)]
+    Load(#[from] LoadError),
     /// The history.
     #[error(transparent)]
     Write(#[from] WriteError),
@@ -74,10 +71,10 @@ impl RunError {
         match self {
             Self::Usage(_) => Exit::Usage,
             Self::Interrupted => Exit::Interrupted,
-            Self::Setup(_) => Exit::Unreachable,
+            Self::Load(LoadError::Setup(_)) => Exit::Unreachable,
             Self::Folder(..)
             | Self::Cluster(_)
-            | Self::ReadBack(_)
+            | Self::Load(LoadError::ReadBack(_))
             | Self::Write(_)
             | Self::Read(_)
             | Self::Broken

@@ -125,6 +125,9 @@ pub struct Recovery {
     /// The longest time around it between two acknowledgments of rooms; absent if none came
     /// after it.
     pub still_us: Option<u64>,
+    /// The longest time between two from when it and all that was broken with it was mended;
+    /// absent if none came then.
+    pub recovered_us: Option<u64>,
 }
 
 /// A run judged.

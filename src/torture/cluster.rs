@@ -23,7 +23,7 @@ const START_ATTEMPTS: u32 = 5;
 const START_PAUSE: Duration = Duration::from_millis(500);
 /// Positions are announced more often than by default, so that a short run shows that a lost
 /// delivery is found.
-const SETTINGS: &[&str] = &["cluster.position_interval_ms=5000"];
+pub(super) const SETTINGS: &[&str] = &["cluster.position_interval_ms=5000"];
 
 /// Why there is no cluster.
 #[derive(Debug, thiserror::Error)]

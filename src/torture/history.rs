@@ -2,14 +2,64 @@
 //! broken, and what the log held in the end. One JSON object a line, times in microseconds of
 //! one clock. A history is enough to judge a run; nothing else is kept.
 
+mod fault;
 mod file;
+mod memory;
+
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-pub use file::{HistoryError, Recorder, WriteError, read};
+pub use fault::{Fault, FaultKind, TermEnd};
+pub use file::{HistoryError, WriteError, read};
+pub use memory::Collected;
 
 /// The form of this build's histories.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
+
+/// Where the parts of a run put what they see. A clone writes to the same history.
+#[derive(Debug, Clone)]
+pub struct Recorder(To);
+
+#[derive(Debug, Clone)]
+enum To {
+    File(file::Queue),
+    Memory(Collected),
+}
+
+impl Recorder {
+    /// Begins a file. The future is the writing; it ends when every clone of the recorder is
+    /// gone, and tells what became of it.
+    pub fn create(
+        path: &Path,
+    ) -> Result<(Self, impl Future<Output = Result<(), WriteError>> + use<>), WriteError> {
+        let (queue, writing) = file::create(path)?;
+        Ok((Self(To::File(queue)), writing))
+    }
+
+    /// Begins a history in memory.
+    pub fn memory(run: Run) -> (Self, Collected) {
+        let collected = Collected::new(run);
+        (Self(To::Memory(collected.clone())), collected)
+    }
+
+    /// Takes a record; waits while the file is behind. A broken writer is told at the end.
+    pub async fn put(&self, record: Record) {
+        match &self.0 {
+            To::File(queue) => queue.put(record).await,
+            To::Memory(collected) => collected.add(record),
+        }
+    }
+
+    /// Takes a record without waiting, for who can't. If the file is too far behind for it,
+    /// the history breaks off without its last line.
+    pub(super) fn put_at_once(&self, record: Record) {
+        match &self.0 {
+            To::File(queue) => queue.put_at_once(record),
+            To::Memory(collected) => collected.add(record),
+        }
+    }
+}
 
 /// How an operation ended, as far as its caller knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,60 +71,6 @@ pub enum Outcome {
     Refused,
     /// Nobody knows.
     Unknown,
-}
-
-/// What is broken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum FaultKind {
-    /// The server that leads is told to stop.
-    StopLeader,
-    /// A server that follows is told to stop.
-    StopFollower,
-    /// The whole process is told to stop, and started again.
-    Restart,
-    /// The whole process is killed with SIGKILL, and started again.
-    Kill,
-    /// The whole process is stopped by SIGSTOP for less than any timeout.
-    PauseShort,
-    /// The same for longer than clients wait for an answer.
-    PauseLong,
-    /// All clients leave their connections at once.
-    MassDisconnect,
-    /// Some clients end, and begin anew.
-    NewSessions,
-    /// Some clients read nothing for a while.
-    SlowReaders,
-}
-
-impl FaultKind {
-    /// In words.
-    pub fn words(self) -> &'static str {
-        match self {
-            Self::StopLeader => "stop the leader",
-            Self::StopFollower => "stop a follower",
-            Self::Restart => "restart everything",
-            Self::Kill => "kill -9 everything",
-            Self::PauseShort => "pause, short",
-            Self::PauseLong => "pause, long",
-            Self::MassDisconnect => "all clients cut off",
-            Self::NewSessions => "clients begin anew",
-            Self::SlowReaders => "slow readers",
-        }
-    }
-
-    /// Whether it touches servers, so that a leader may change and recovery is timed.
-    pub fn is_of_servers(self) -> bool {
-        match self {
-            Self::StopLeader
-            | Self::StopFollower
-            | Self::Restart
-            | Self::Kill
-            | Self::PauseShort
-            | Self::PauseLong => true,
-            Self::MassDisconnect | Self::NewSessions | Self::SlowReaders => false,
-        }
-    }
 }
 
 /// What the run was.
@@ -95,9 +91,15 @@ pub struct Run {
     pub users: u32,
     /// Rooms.
     pub rooms: u32,
+    /// Messages of each user in a second.
+    pub rate: u32,
+    /// Servers of the cluster; 0 if the run did not start it.
+    pub servers: u32,
+    /// Settings of the cluster that are not the defaults.
+    pub settings: Vec<String>,
     /// Whether the run started the cluster and may break its servers.
     pub own_cluster: bool,
-    /// Whether this system tells what a process takes.
+    /// Whether it is told what the cluster's process takes.
     pub tells_usage: bool,
 }
 
@@ -208,21 +210,6 @@ pub struct Gap {
     pub to: u64,
     /// When.
     pub at: u64,
-}
-
-/// Something was broken, and mended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Fault {
-    /// What.
-    pub kind: FaultKind,
-    /// Where, if it is not everywhere.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub target: String,
-    /// When it began.
-    pub begin: u64,
-    /// When it was mended.
-    pub end: u64,
 }
 
 /// What was read back in the end, of one conversation.

@@ -1,5 +1,7 @@
 //! What is broken, when: two seeded schedules, one of faults of servers and one of faults of
-//! clients, side by side. Each kind comes once before any comes twice.
+//! clients, side by side.
+
+mod schedule;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,30 +11,13 @@ use antiphon_core::shutdown::Shutdown;
 use tokio::sync::Mutex;
 
 use super::cluster::{ClusterError, OwnCluster};
-use super::dice::Dice;
 use super::history::{Fault, FaultKind, Record};
-use super::user::{Handle, Order};
-use super::world::World;
+use super::load::{Dice, Handle, Order, World};
 use crate::up;
+use schedule::{
+    Breaks, ClientFault, PAUSE_LONG_MS, PAUSE_SHORT_MS, SLOW_MS, Schedule, ServerFault,
+};
 
-const OF_SERVERS: &[FaultKind] = &[
-    FaultKind::StopLeader,
-    FaultKind::StopFollower,
-    FaultKind::Restart,
-    FaultKind::Kill,
-    FaultKind::PauseShort,
-    FaultKind::PauseLong,
-];
-const OF_CLIENTS: &[FaultKind] = &[
-    FaultKind::MassDisconnect,
-    FaultKind::NewSessions,
-    FaultKind::SlowReaders,
-];
-/// Below the shortest timeout of a client.
-const PAUSE_SHORT_MS: (u64, u64) = (300, 3_000);
-/// Above the time in which a client wants its answers (10 s).
-const PAUSE_LONG_MS: (u64, u64) = (11_000, 14_000);
-const SLOW_MS: (u64, u64) = (1_000, 6_000);
 /// Quiet time between two faults: a part of the run, within these bounds.
 const GAP_PART: u32 = 20;
 const GAP_MIN: Duration = Duration::from_millis(500);
@@ -43,67 +28,6 @@ const LEADER_PAUSE: Duration = Duration::from_millis(100);
 
 /// The cluster, which one at a time touches.
 pub(super) type Shared = Arc<Mutex<OwnCluster>>;
-
-/// The kinds in a drawn order, again and again.
-#[derive(Debug)]
-pub(super) struct Schedule {
-    dice: Dice,
-    kinds: &'static [FaultKind],
-    bag: Vec<FaultKind>,
-}
-
-impl Schedule {
-    pub(super) fn of_servers(seed: u64) -> Self {
-        let mut dice = Dice::new(seed, 1);
-        let mut first = OF_SERVERS.to_vec();
-        dice.shuffle(&mut first);
-        // A short run ends a term, too.
-        let ends_a_term =
-            |kind: &FaultKind| matches!(kind, FaultKind::StopLeader | FaultKind::Kill);
-        first.sort_by_key(ends_a_term);
-        Self {
-            dice,
-            kinds: OF_SERVERS,
-            bag: first,
-        }
-    }
-
-    pub(super) fn of_clients(seed: u64) -> Self {
-        Self {
-            dice: Dice::new(seed, 2),
-            kinds: OF_CLIENTS,
-            bag: Vec::new(),
-        }
-    }
-
-    /// The next kind that fits into the time that is left.
-    pub(super) fn next(&mut self, left: Duration) -> Option<FaultKind> {
-        for refill in [false, true] {
-            if refill {
-                let mut bag = self.kinds.to_vec();
-                self.dice.shuffle(&mut bag);
-                bag.retain(|kind| !self.bag.contains(kind));
-                self.bag = [bag, std::mem::take(&mut self.bag)].concat();
-            }
-            let fits = self.bag.iter().rposition(|kind| takes(*kind) <= left);
-            if let Some(at) = fits {
-                return Some(self.bag.remove(at));
-            }
-        }
-        None
-    }
-}
-
-/// About how long a fault takes, with the recovery.
-fn takes(kind: FaultKind) -> Duration {
-    match kind {
-        FaultKind::StopLeader | FaultKind::StopFollower => Duration::from_secs(3),
-        FaultKind::Restart | FaultKind::Kill | FaultKind::PauseShort => Duration::from_secs(4),
-        FaultKind::PauseLong => Duration::from_millis(PAUSE_LONG_MS.1 + 3_000),
-        FaultKind::MassDisconnect | FaultKind::NewSessions => Duration::from_secs(1),
-        FaultKind::SlowReaders => Duration::from_millis(SLOW_MS.1),
-    }
-}
 
 /// When the load ends, and how much quiet there is between faults.
 #[derive(Debug, Clone)]
@@ -135,6 +59,7 @@ impl Frame {
             target,
             begin,
             end,
+            lasting: false,
         };
         self.world.recorder.put(Record::Fault(fault)).await;
     }
@@ -151,49 +76,45 @@ pub(super) async fn break_servers(frame: Frame, cluster: Shared) -> Result<(), C
     let mut there = cluster.lock().await.servers();
     loop {
         clock::sleep(frame.gap.min(frame.left())).await;
-        let Some(kind) = schedule.next(frame.left()) else {
+        let Some(fault) = schedule.next(frame.left()) else {
             return Ok(());
         };
         // The last server is not stopped, but started again with all others.
-        let stops = matches!(kind, FaultKind::StopLeader | FaultKind::StopFollower);
-        let kind = if stops && there < 2 {
-            FaultKind::Restart
+        let stops = matches!(fault, ServerFault::StopLeader | ServerFault::StopFollower);
+        let fault = if stops && there < 2 {
+            ServerFault::Restart
         } else {
-            kind
+            fault
         };
-        frame.show(kind.words());
+        frame.show(fault.kind().words());
         let begin = frame.world.now();
-        let target = break_one(kind, &cluster, &mut schedule.dice).await?;
+        let target = break_one(fault, &cluster, &mut schedule.dice).await?;
         let Some(target) = target else {
             frame.show("");
             continue;
         };
-        match kind {
-            FaultKind::StopLeader | FaultKind::StopFollower => there -= 1,
-            FaultKind::Restart | FaultKind::Kill => there = cluster.lock().await.servers(),
-            FaultKind::PauseShort
-            | FaultKind::PauseLong
-            | FaultKind::MassDisconnect
-            | FaultKind::NewSessions
-            | FaultKind::SlowReaders => {}
+        match fault {
+            ServerFault::StopLeader | ServerFault::StopFollower => there -= 1,
+            ServerFault::Restart | ServerFault::Kill => there = cluster.lock().await.servers(),
+            ServerFault::PauseShort | ServerFault::PauseLong => {}
         }
-        frame.note(kind, target, begin).await;
+        frame.note(fault.kind(), target, begin).await;
         frame.show("");
     }
 }
 
 /// Breaks and mends; `None` if it could not be broken.
 async fn break_one(
-    kind: FaultKind,
+    fault: ServerFault,
     cluster: &Shared,
     dice: &mut Dice,
 ) -> Result<Option<String>, ClusterError> {
     let pause = |(low, high), dice: &mut Dice| Duration::from_millis(dice.between(low, high));
     let mut target = String::new();
-    match kind {
-        FaultKind::StopLeader | FaultKind::StopFollower => {
+    match fault {
+        ServerFault::StopLeader | ServerFault::StopFollower => {
             let data_dir = cluster.lock().await.data_dir();
-            let Some(name) = find(&data_dir, kind == FaultKind::StopLeader, dice).await else {
+            let Some(name) = find(&data_dir, fault == ServerFault::StopLeader, dice).await else {
                 return Ok(None);
             };
             if up::stop_server(&data_dir, &name).await.is_err() {
@@ -201,32 +122,30 @@ async fn break_one(
             }
             target = name;
         }
-        FaultKind::Restart => {
+        ServerFault::Restart => {
             let mut cluster = cluster.lock().await;
             cluster.stop().await?;
             cluster.begin().await?;
         }
-        FaultKind::Kill => {
+        ServerFault::Kill => {
             let mut cluster = cluster.lock().await;
             cluster.kill();
             cluster.begin().await?;
         }
-        FaultKind::PauseShort => {
+        ServerFault::PauseShort => {
             cluster
                 .lock()
                 .await
                 .pause(pause(PAUSE_SHORT_MS, dice))
                 .await?
         }
-        FaultKind::PauseLong => {
+        ServerFault::PauseLong => {
             cluster
                 .lock()
                 .await
                 .pause(pause(PAUSE_LONG_MS, dice))
                 .await?
         }
-        // Others do these.
-        FaultKind::MassDisconnect | FaultKind::NewSessions | FaultKind::SlowReaders => {}
     }
     Ok(Some(target))
 }
@@ -260,7 +179,7 @@ pub(super) async fn break_clients(frame: Frame, users: Arc<Vec<Handle>>) {
             () = frame.load.stopping() => return,
             () = clock::sleep(frame.gap.min(frame.left())) => {}
         }
-        let Some(kind) = schedule.next(frame.left()) else {
+        let Some(fault) = schedule.next(frame.left()) else {
             return;
         };
         let begin = frame.world.now();
@@ -268,36 +187,30 @@ pub(super) async fn break_clients(frame: Frame, users: Arc<Vec<Handle>>) {
             let dice = &mut schedule.dice;
             (0..users.len()).filter(|_| dice.once_in(3)).collect()
         };
-        match kind {
-            FaultKind::MassDisconnect => {
+        match fault {
+            ClientFault::MassDisconnect => {
                 order(&frame, users.iter(), Order::Reconnect).await;
             }
-            FaultKind::NewSessions => {
+            ClientFault::NewSessions => {
                 let chosen = some(&users);
                 let chosen = chosen.iter().map(|user| &users[*user]);
                 order(&frame, chosen, Order::NewSession).await;
             }
-            FaultKind::SlowReaders => {
+            ClientFault::SlowReaders => {
                 let chosen = some(&users);
                 let slow = Duration::from_millis(schedule.dice.between(SLOW_MS.0, SLOW_MS.1));
-                let until = clock::now() + slow.min(frame.left());
+                let slow = slow.min(frame.left());
+                let until = begin + u64::try_from(slow.as_micros()).unwrap_or(0);
                 for user in chosen {
-                    users[user].slow_tx.send_replace(Some(until));
+                    users[user].slow_until(until);
                 }
-                clock::sleep_until(until).await;
+                clock::sleep(slow).await;
                 for user in users.iter() {
-                    user.slow_tx.send_replace(None);
+                    user.slow_until(0);
                 }
             }
-            // Others do these.
-            FaultKind::StopLeader
-            | FaultKind::StopFollower
-            | FaultKind::Restart
-            | FaultKind::Kill
-            | FaultKind::PauseShort
-            | FaultKind::PauseLong => {}
         }
-        frame.note(kind, String::new(), begin).await;
+        frame.note(fault.kind(), String::new(), begin).await;
     }
 }
 

@@ -8,8 +8,8 @@ use std::time::Duration;
 use antiphon_core::clock;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::load::World;
 use super::nemesis::Frame;
-use super::world::World;
 use crate::output;
 use crate::seeding::show::grouped;
 

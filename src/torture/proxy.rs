@@ -19,7 +19,7 @@ use antiphon_core::shutdown::Shutdown;
 use antiphon_core::task::{self, TaskKind};
 use tokio::sync::{Semaphore, watch};
 
-use super::dice::Dice;
+use super::load::Dice;
 
 /// Connections at a time; more are reset.
 const CONNECTIONS_MAX: usize = 4_096;

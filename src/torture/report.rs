@@ -19,7 +19,7 @@ struct Line<'r> {
 }
 
 /// One line of JSON.
-pub(super) fn json(history: &History, verdict: &Verdict) -> String {
+pub fn json(history: &History, verdict: &Verdict) -> String {
     let line = Line {
         event: "verdict",
         run: &history.run,
@@ -29,7 +29,7 @@ pub(super) fn json(history: &History, verdict: &Verdict) -> String {
 }
 
 /// The report for people.
-pub(super) fn text(history: &History, verdict: &Verdict) -> String {
+pub fn text(history: &History, verdict: &Verdict) -> String {
     let mut text = head(&history.run);
     messages(&mut text, verdict);
     faults(&mut text, history, verdict);

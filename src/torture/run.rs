@@ -10,12 +10,11 @@ use antiphon_core::task::{self, TaskKind};
 use antiphon_core::{clock, random};
 use tokio::sync::Mutex;
 
-use super::cluster::OwnCluster;
+use super::cluster::{self, OwnCluster};
 use super::history::{self, FORMAT, Record, Recorder, Run};
+use super::load::{Handle, LoadError, Named, Pace, User, World, readback, setup};
 use super::nemesis::{self, Frame, Shared};
-use super::user::{Handle, User};
-use super::world::{World, digits};
-use super::{RunError, progress, readback, setup, tell, watch};
+use super::{RunError, accounts, progress, tell, watch};
 use crate::cli::TortureArgs;
 
 /// After the last fault rooms get so long to show that they are well.
@@ -100,11 +99,11 @@ async fn record(
     let gateway = match (gateway, &cluster) {
         (Some(gateway), _) => gateway,
         (None, Some(cluster)) => GatewayUrl::parse(&cluster.lock().await.gateway_url())
-            .map_err(|error| RunError::Setup(error.to_string()))?,
+            .map_err(|error| LoadError::Setup(error.to_string()))?,
         (None, None) => return Err(RunError::Broken),
     };
-    let run_name = format!("torture{}", digits(random::below(u64::MAX), 6));
-    let accounts = setup::accounts(args, &gateway, &run_name).await?;
+    let run_name = setup::run_name();
+    let accounts = accounts::find(args, &gateway, &run_name).await?;
     let rooms = setup::rooms(args.rooms, &run_name);
     let run = Run {
         format: FORMAT,
@@ -114,12 +113,26 @@ async fn record(
         duration_ms: u64::try_from(args.duration.as_millis()).unwrap_or(u64::MAX),
         users: u32::try_from(accounts.len()).unwrap_or(u32::MAX),
         rooms: args.rooms,
+        rate: args.rate,
+        servers: cluster.as_ref().map_or(0, |_| args.servers),
+        settings: match &cluster {
+            Some(_) => cluster::SETTINGS
+                .iter()
+                .map(|one| (*one).to_owned())
+                .collect(),
+            None => Vec::new(),
+        },
         own_cluster: cluster.is_some(),
         tells_usage: watch::TELLS_USAGE,
     };
     recorder.put(Record::Run(run)).await;
-    let named = (seed, run_name);
-    let world = Arc::new(World::new(gateway, accounts, rooms, recorder, named));
+    let named = Named {
+        accounts,
+        rooms,
+        seed,
+        run_name,
+    };
+    let world = Arc::new(World::new(gateway, named, recorder, Pace::default()));
     let talked = talk(args, &world, cluster.as_ref(), &scope).await;
     scope.stop();
     // Who is still there then holds the recorder; its records come after the end.
@@ -148,14 +161,12 @@ async fn talk(
         world.rooms.len()
     ));
     let (users, handles) = setup::users(world, args.rate, scope).await?;
-    let clients: Vec<_> = users.iter().map(User::client).collect();
     let mut books = readback::books(world);
-    readback::find_bases(&clients, &mut books).await?;
-    drop(clients);
+    readback::find_bases(&handles, &mut books).await?;
     let handles = Arc::new(handles);
     let _users = load(args, world, users, &handles, cluster, scope).await?;
     progress::say("all is mended; everybody catches up, and the logs are read back");
-    readback::read_back(world, &handles, &books, scope).await
+    Ok(readback::read_back(world, &handles, &books, scope).await?)
 }
 
 /// The load, and what breaks under it. The users are handed back, so that their clients live.

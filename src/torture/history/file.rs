@@ -3,6 +3,8 @@
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use antiphon_core::task;
 use tokio::sync::mpsc;
@@ -65,42 +67,56 @@ pub enum WriteError {
     Broken,
 }
 
-/// Where the parts of a run put what they see. A clone writes to the same file.
+/// The way to the writer.
 #[derive(Debug, Clone)]
-pub struct Recorder {
+pub(super) struct Queue {
     record_tx: mpsc::Sender<Record>,
+    /// A record was dropped.
+    overflowed: Arc<AtomicBool>,
 }
 
-impl Recorder {
-    /// Begins a file. The future is the writing; it ends when every clone of the recorder is
-    /// gone, and tells what became of it.
-    pub fn create(
-        path: &Path,
-    ) -> Result<(Self, impl Future<Output = Result<(), WriteError>> + use<>), WriteError> {
+/// See [`super::Recorder::create`].
+pub(super) fn create(
+    path: &Path,
+) -> Result<(Queue, impl Future<Output = Result<(), WriteError>> + use<>), WriteError> {
+    let path = path.to_path_buf();
+    let failed = |path: &Path| {
         let path = path.to_path_buf();
-        let failed = |path: &Path| {
-            let path = path.to_path_buf();
-            move |source| WriteError::File { path, source }
+        move |source| WriteError::File { path, source }
+    };
+    let file = File::create(&path).map_err(failed(&path))?;
+    let (record_tx, mut record_rx) = mpsc::channel(QUEUE_DEPTH);
+    let writing = async move {
+        let write = move || {
+            let mut out = BufWriter::new(file);
+            while let Some(record) = record_rx.blocking_recv() {
+                put(&mut out, &record)?;
+            }
+            out.flush()
         };
-        let file = File::create(&path).map_err(failed(&path))?;
-        let (record_tx, mut record_rx) = mpsc::channel(QUEUE_DEPTH);
-        let writing = async move {
-            let write = move || {
-                let mut out = BufWriter::new(file);
-                while let Some(record) = record_rx.blocking_recv() {
-                    put(&mut out, &record)?;
-                }
-                out.flush()
-            };
-            let written = task::blocking(write).await.ok_or(WriteError::Broken)?;
-            written.map_err(failed(&path))
-        };
-        Ok((Self { record_tx }, writing))
+        let written = task::blocking(write).await.ok_or(WriteError::Broken)?;
+        written.map_err(failed(&path))
+    };
+    let overflowed = Arc::default();
+    let queue = Queue {
+        record_tx,
+        overflowed,
+    };
+    Ok((queue, writing))
+}
+
+impl Queue {
+    pub(super) async fn put(&self, record: Record) {
+        let is_end = matches!(record, Record::End { .. });
+        if !(is_end && self.overflowed.load(Ordering::Relaxed)) {
+            let _told_at_the_end = self.record_tx.send(record).await;
+        }
     }
 
-    /// Takes a record; waits while the file is behind. A broken writer is told at the end.
-    pub async fn put(&self, record: Record) {
-        let _told_at_the_end = self.record_tx.send(record).await;
+    pub(super) fn put_at_once(&self, record: Record) {
+        if self.record_tx.try_send(record).is_err() {
+            self.overflowed.store(true, Ordering::Relaxed);
+        }
     }
 }
 

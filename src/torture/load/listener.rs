@@ -2,35 +2,40 @@
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use antiphon_client::protocol::client::ConversationSummary;
 use antiphon_client::{Event, Events};
-use antiphon_core::clock::{self, Instant};
+use antiphon_core::clock;
 use tokio::sync::watch;
 
-use super::history::{Delivery, Gap, Place, Record, Session};
 use super::world::{Told, World, canonical};
+use crate::torture::history::{Delivery, Gap, Place, Record, Session};
 
 /// What a listener belongs to.
 #[derive(Debug, Clone)]
-pub(super) struct Listener {
-    pub(super) world: Arc<World>,
-    pub(super) user: usize,
-    pub(super) session: u32,
-    /// Until when nothing is read.
-    pub(super) slow_rx: watch::Receiver<Option<Instant>>,
+pub struct Listener {
+    /// What all share.
+    pub world: Arc<World>,
+    /// Whose client it is.
+    pub user: usize,
+    /// The client's number.
+    pub session: u32,
+    /// Until when nothing is read, by [`World::now`]; 0 for not at all.
+    pub slow_rx: watch::Receiver<u64>,
     /// The highest places told to this client.
-    pub(super) told: Arc<Mutex<Told>>,
+    pub told: Arc<Mutex<Told>>,
 }
 
 impl Listener {
     /// Writes down every event until the client has stopped.
-    pub(super) async fn listen(self, mut events: Events) {
+    pub async fn listen(self, mut events: Events) {
         let mut logged_in = false;
         loop {
             let slow_until = *self.slow_rx.borrow();
-            if let Some(until) = slow_until {
-                clock::sleep_until(until).await;
+            let slow = slow_until.saturating_sub(self.world.now());
+            if slow > 0 {
+                clock::sleep(Duration::from_micros(slow)).await;
             }
             let Some(event) = events.recv().await else {
                 return;

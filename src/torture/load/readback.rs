@@ -11,11 +11,10 @@ use antiphon_client::{Client, RequestError};
 use antiphon_core::clock;
 use antiphon_core::shutdown::Shutdown;
 
-use super::RunError;
-use super::check::CATCH_UP_MAX_US;
-use super::history::{LogEntry, LogHead, Record};
+use super::LoadError;
 use super::user::{Handle, followed};
 use super::world::{World, canonical};
+use crate::torture::history::{LogEntry, LogHead, Record};
 
 /// How often everybody's place is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -25,16 +24,16 @@ const PAGE_RETRY: Duration = Duration::from_millis(500);
 
 /// A conversation as its reader calls it, and as all do.
 #[derive(Debug, Clone)]
-pub(super) struct Book {
+pub struct Book {
     reader: usize,
     name: String,
     canonical: String,
     /// The last place before the run.
-    pub(super) base: u64,
+    base: u64,
 }
 
 /// Everything that is read back.
-pub(super) fn books(world: &World) -> Vec<Book> {
+pub fn books(world: &World) -> Vec<Book> {
     let rooms = world.rooms.iter().map(|room| (0, format!("room:{room}")));
     let pairs = world.pairs().into_iter().map(|(first, second)| {
         let partner = &world.accounts[second].name;
@@ -49,12 +48,12 @@ pub(super) fn books(world: &World) -> Vec<Book> {
     rooms.chain(pairs).map(book).collect()
 }
 
-async fn page(client: &Client, ask: History) -> Result<Page, RunError> {
+async fn page(client: &Client, ask: History) -> Result<Page, LoadError> {
     let mut attempt = 1;
     loop {
         match client.request(ask.clone()).await {
             Ok(page) => return Ok(page),
-            Err(error) if attempt >= PAGE_ATTEMPTS => return Err(RunError::ReadBack(error)),
+            Err(error) if attempt >= PAGE_ATTEMPTS => return Err(LoadError::ReadBack(error)),
             Err(error) => {
                 attempt += 1;
                 let hint = error.refusal().and_then(|body| body.retry_after_ms);
@@ -63,7 +62,7 @@ async fn page(client: &Client, ask: History) -> Result<Page, RunError> {
                 if let RequestError::Refused(body) = &error
                     && !body.retryable
                 {
-                    return Err(RunError::ReadBack(error));
+                    return Err(LoadError::ReadBack(error));
                 }
             }
         }
@@ -85,7 +84,7 @@ fn readers(world: &World, books: &[Book], scope: &Shutdown) -> HashMap<usize, Cl
 }
 
 /// The newest page: the last place, and the last that holds a message.
-async fn top(client: &Client, book: &Book) -> Result<(u64, u64), RunError> {
+async fn top(client: &Client, book: &Book) -> Result<(u64, u64), LoadError> {
     const ENOUGH: u64 = 20;
     let ask = History {
         conversation: book.name.clone(),
@@ -99,33 +98,36 @@ async fn top(client: &Client, book: &Book) -> Result<(u64, u64), RunError> {
     Ok((page.last_seq, message))
 }
 
-/// Asks where each log of a direct conversation stands before the run.
-pub(super) async fn find_bases(clients: &[Client], books: &mut [Book]) -> Result<(), RunError> {
+/// Asks where each log of a direct conversation stands before the run; those of new accounts
+/// are empty.
+pub async fn find_bases(users: &[Handle], books: &mut [Book]) -> Result<(), LoadError> {
     for book in books {
         if book.name.starts_with("user:") {
-            book.base = top(&clients[book.reader], book).await?.0;
+            book.base = top(&users[book.reader].client(), book).await?.0;
         }
     }
     Ok(())
 }
 
 /// Waits until everybody has everything, but not for long; then reads all logs.
-pub(super) async fn read_back(
+pub async fn read_back(
     world: &Arc<World>,
     users: &[Handle],
     books: &[Book],
     scope: &Shutdown,
-) -> Result<(), RunError> {
+) -> Result<(), LoadError> {
     let scope = scope.child();
     let readers = readers(world, books, &scope);
     let healed = world.now();
+    let catch_up = u64::try_from(world.pace.catch_up.as_micros()).unwrap_or(u64::MAX);
+    let until = healed.saturating_add(catch_up);
     world.recorder.put(Record::Healed { at: healed }).await;
     let mut tops: HashMap<&str, u64> = HashMap::new();
     for book in books {
         let (_, message) = top(&readers[&book.reader], book).await?;
         tops.insert(&book.canonical, message);
     }
-    while world.now() < healed + CATCH_UP_MAX_US && !all_there(world, users, &tops) {
+    while world.now() < until && !all_there(world, users, &tops) {
         clock::sleep(LOOK_EVERY).await;
     }
     for book in books {
@@ -149,7 +151,7 @@ fn all_there(world: &World, users: &[Handle], tops: &HashMap<&str, u64>) -> bool
     })
 }
 
-async fn read_one(world: &World, client: &Client, book: &Book) -> Result<(), RunError> {
+async fn read_one(world: &World, client: &Client, book: &Book) -> Result<(), LoadError> {
     let mut after = book.base;
     let mut complete = true;
     let mut entries = Vec::new();

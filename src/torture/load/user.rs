@@ -4,53 +4,43 @@
 //! need.
 
 use std::collections::HashSet;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use antiphon_client::protocol::client::{Ack, Target};
-use antiphon_client::{Client, RequestError, SendError};
-use antiphon_core::clock::{self, Instant};
+use antiphon_client::Client;
+use antiphon_client::protocol::client::{CreateRoom, RoomKind, Secret, Target, Visibility};
+use antiphon_core::clock;
 use antiphon_core::shutdown::Shutdown;
 use antiphon_core::task::{self, TaskKind};
-use antiphon_protocol::{ClientId, RoomName};
+use antiphon_protocol::RoomName;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use tokio::sync::{mpsc, watch};
 
+use super::LoadError;
 use super::dice::Dice;
-use super::history::{Membership, Outcome, Record, Send};
+use super::hand::Hand;
 use super::listener::Listener;
 use super::world::{Told, World, canonical};
+use crate::torture::history::Record;
 
-/// How long a client may try to send a message; longer than the longest pause.
-const SEND_DEADLINE: Duration = Duration::from_secs(20);
 /// Sends and joins of a user under way; more wait for the next beat.
 const PENDING_MAX: usize = 64;
 /// Events that wait for a slow reader; few, so that its connection feels it.
 const EVENT_BUFFER: usize = 64;
-/// How often a send without an answer is repeated.
-const REPEATS_MAX: u32 = 3;
 /// One of so many messages is repeated without need.
 const REPEAT_EVERY: u64 = 8;
 /// One of so many beats, the user leaves a room.
 const LEAVE_EVERY: u64 = 24;
 /// One of so many beats, it comes back.
 const RETURN_EVERY: u64 = 6;
-/// How often a join or leave is tried.
-const MEMBERSHIP_ATTEMPTS: u32 = 20;
-const RETRY_PAUSE: Duration = Duration::from_millis(250);
-/// Time for what is under way when the load ends.
-const DRAIN_DEADLINE: Duration = Duration::from_secs(45);
-/// Time for a client to be there again; longer than the longest pause.
-const ORDER_DEADLINE: Duration = Duration::from_secs(20);
 /// Orders of the nemesis that wait.
 const ORDERS_MAX: usize = 4;
 
 /// What the nemesis of clients wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Order {
+pub enum Order {
     /// To leave the connection, and connect again.
     Reconnect,
     /// To end the client, and begin with a new one.
@@ -59,9 +49,10 @@ pub(super) enum Order {
 
 /// What others need of a user.
 #[derive(Debug)]
-pub(super) struct Handle {
+pub struct Handle {
+    world: Arc<World>,
     order_tx: mpsc::Sender<Order>,
-    pub(super) slow_tx: watch::Sender<Option<Instant>>,
+    slow_tx: watch::Sender<u64>,
     /// The client that it has now.
     current_rx: watch::Receiver<Current>,
     /// Of the client that it has now.
@@ -71,9 +62,28 @@ pub(super) struct Handle {
 }
 
 impl Handle {
+    /// The client that it has now.
+    pub fn client(&self) -> Client {
+        self.current_rx.borrow().client.clone()
+    }
+
+    /// Lets it read nothing until then, by [`World::now`]; 0 lets it read again.
+    pub fn slow_until(&self, until: u64) {
+        self.slow_tx.send_replace(until);
+    }
+
+    /// Writes down that its client is no more, because its host crashed. What was on its way
+    /// is of an unknown outcome.
+    pub async fn crashed(&self) {
+        let session = self.current_rx.borrow().session;
+        let at = self.world.now();
+        let ended = Record::SessionEnded { session, at };
+        self.world.recorder.put(ended).await;
+    }
+
     /// Orders, and waits until the user's client has felt it and is logged in again. False if
     /// the user has enough to do already, or it took too long.
-    pub(super) async fn order(&self, order: Order) -> bool {
+    pub async fn order(&self, order: Order) -> bool {
         let mut current_rx = self.current_rx.clone();
         let client = current_rx.borrow_and_update().client.clone();
         let mut state_rx = client.states();
@@ -94,15 +104,15 @@ impl Handle {
                 }
             }
         };
-        clock::timeout(ORDER_DEADLINE, again).await == Ok(true)
+        clock::timeout(self.world.pace.order_deadline, again).await == Ok(true)
     }
 }
 
 /// The client that a user has now.
 #[derive(Debug, Clone)]
-struct Current {
-    session: u32,
-    client: Client,
+pub(super) struct Current {
+    pub(super) session: u32,
+    pub(super) client: Client,
 }
 
 #[derive(Debug)]
@@ -116,14 +126,14 @@ type Work = FuturesUnordered<BoxFuture<'static, Done>>;
 
 /// A user at work.
 #[derive(Debug)]
-pub(super) struct User {
+pub struct User {
     world: Arc<World>,
     user: usize,
     rate: u32,
     dice: Dice,
     current_tx: watch::Sender<Current>,
     told_tx: watch::Sender<Arc<Mutex<Told>>>,
-    slow_rx: watch::Receiver<Option<Instant>>,
+    slow_rx: watch::Receiver<u64>,
     rooms_tx: watch::Sender<Vec<RoomName>>,
     order_rx: mpsc::Receiver<Order>,
     /// Rooms that it has left and will come back to.
@@ -135,13 +145,8 @@ pub(super) struct User {
 
 impl User {
     /// A user with its first client, which connects at once.
-    pub(super) fn new(
-        world: &Arc<World>,
-        user: usize,
-        rate: u32,
-        scope: &Shutdown,
-    ) -> (Self, Handle) {
-        let (slow_tx, slow_rx) = watch::channel(None);
+    pub fn new(world: &Arc<World>, user: usize, rate: u32, scope: &Shutdown) -> (Self, Handle) {
+        let (slow_tx, slow_rx) = watch::channel(0);
         let (order_tx, order_rx) = mpsc::channel(ORDERS_MAX);
         let (rooms_tx, rooms_rx) = watch::channel(Vec::new());
         let (current, told) = begin(world, user, None, &slow_rx, scope);
@@ -163,6 +168,7 @@ impl User {
             scope: scope.clone(),
         };
         let handle = Handle {
+            world: Arc::clone(world),
             current_rx,
             order_tx,
             slow_tx,
@@ -172,16 +178,52 @@ impl User {
         (this, handle)
     }
 
-    pub(super) fn client(&self) -> Client {
+    /// The client that it has now.
+    pub fn client(&self) -> Client {
         self.current_tx.borrow().client.clone()
     }
 
-    /// Joins a room before the load begins. False if that was not possible.
-    pub(super) async fn join(&mut self, room: RoomName) -> bool {
-        let hand = self.hand();
-        let joined = hand.change(&room, true).await;
-        self.entered(room, joined);
-        joined
+    /// Waits for the first login.
+    pub async fn logged_in(&self) -> Result<(), LoadError> {
+        let client = self.client();
+        let deadline = self.world.pace.login_deadline;
+        if clock::timeout(deadline, client.connected()).await == Ok(true) {
+            return Ok(());
+        }
+        let (name, state) = (self.name(), client.state());
+        Err(LoadError::Setup(format!("{name} can't log in: {state}")))
+    }
+
+    /// Makes every room of the run; for the first user.
+    pub async fn create_rooms(&self) -> Result<(), LoadError> {
+        for room in &self.world.rooms {
+            let ask = CreateRoom {
+                room_name: room.clone(),
+                kind: RoomKind::Group,
+                visibility: Visibility::Public,
+                topic: String::new(),
+            };
+            let made = self.client().request(ask).await;
+            made.map_err(|error| LoadError::Setup(format!("no room {room}: {error}")))?;
+        }
+        Ok(())
+    }
+
+    /// Joins its rooms, before the load begins.
+    pub async fn enter_rooms(&mut self) -> Result<(), LoadError> {
+        for room in self.world.rooms_of(self.user) {
+            let joined = self.hand().change(&room, true).await;
+            if !joined {
+                let name = self.name();
+                return Err(LoadError::Setup(format!("{name} can't join {room}")));
+            }
+            self.entered(room, joined);
+        }
+        Ok(())
+    }
+
+    fn name(&self) -> &str {
+        self.world.accounts[self.user].name.as_str()
     }
 
     fn entered(&mut self, room: RoomName, joined: bool) {
@@ -193,7 +235,7 @@ impl User {
     }
 
     /// Talks until `load` ends, then waits for what is under way. The client goes on.
-    pub(super) async fn run(mut self, load: Shutdown) -> Self {
+    pub async fn run(mut self, load: Shutdown) -> Self {
         let beat = Duration::from_secs(1) / self.rate;
         let half = u64::try_from(beat.as_micros() / 2).unwrap_or(0);
         let mut next = clock::now() + Duration::from_micros(self.dice.below(2 * half));
@@ -216,9 +258,9 @@ impl User {
                 }
             }
         };
-        // What is still under way then is not in the history, as if it had not been sent; the
-        // checker of phantoms will find it if it was stored.
-        let _in_time = clock::timeout(DRAIN_DEADLINE, drain).await;
+        // What is still under way then is of an unknown outcome.
+        let _in_time = clock::timeout(self.world.pace.drain_deadline, drain).await;
+        self.work.clear();
         self
     }
 
@@ -320,13 +362,13 @@ impl User {
 fn begin(
     world: &Arc<World>,
     user: usize,
-    token: Option<antiphon_protocol::client::Secret>,
-    slow_rx: &watch::Receiver<Option<Instant>>,
+    token: Option<Secret>,
+    slow_rx: &watch::Receiver<u64>,
     scope: &Shutdown,
 ) -> (Current, Arc<Mutex<Told>>) {
     let credentials = world.accounts[user].credentials(token);
     let builder = Client::builder(world.gateway.clone(), credentials)
-        .send_deadline(SEND_DEADLINE)
+        .send_deadline(world.pace.send_deadline)
         .event_buffer(EVENT_BUFFER);
     let (client, events) = builder.start(scope);
     let session = world.next_session();
@@ -340,129 +382,6 @@ fn begin(
     };
     let _task = task::spawn(scope, TaskKind::Connection, listener.listen(events));
     (Current { session, client }, told)
-}
-
-/// What does one thing for a user, with the client that it has at each moment.
-#[derive(Debug)]
-struct Hand {
-    world: Arc<World>,
-    user: usize,
-    current_rx: watch::Receiver<Current>,
-}
-
-impl Hand {
-    fn name(&self) -> String {
-        self.world.accounts[self.user].name.as_str().to_owned()
-    }
-
-    fn current(&self) -> Current {
-        self.current_rx.borrow().clone()
-    }
-
-    async fn say(self, target: Target, id: String, number: u64, again: bool) {
-        self.world.shown.sent.fetch_add(1, Ordering::Relaxed);
-        let mut repeats = 0;
-        loop {
-            let outcome = self.attempt(&target, &id, number).await;
-            match outcome {
-                Outcome::Ok if again && repeats == 0 => {}
-                Outcome::Unknown if repeats < REPEATS_MAX => clock::sleep(RETRY_PAUSE).await,
-                Outcome::Ok => break,
-                Outcome::Unknown | Outcome::Refused => return,
-            }
-            repeats += 1;
-        }
-        self.world.shown.acked.fetch_add(1, Ordering::Relaxed);
-    }
-
-    async fn attempt(&self, target: &Target, id: &str, number: u64) -> Outcome {
-        let Current { session, client } = self.current();
-        let conversation = match target {
-            Target::Room(room) => format!("room:{room}"),
-            Target::User(user) => canonical(&self.name(), &format!("user:{user}")),
-        };
-        let client_id = ClientId::parse(id).expect("letters and hyphens, not many");
-        let begin = self.world.now();
-        let sent = client.send_with_id(target.clone(), id, client_id).await;
-        let end = self.world.now();
-        let (outcome, seq, why) = outcome_of(sent);
-        let send = Send {
-            session,
-            user: self.name(),
-            conversation,
-            id: id.to_owned(),
-            number,
-            begin,
-            end,
-            outcome,
-            seq,
-            why,
-        };
-        self.world.recorder.put(Record::Send(send)).await;
-        outcome
-    }
-
-    /// Joins or leaves until that is certain; false if it never was.
-    async fn change(&self, room: &RoomName, joins: bool) -> bool {
-        for attempt in 0..MEMBERSHIP_ATTEMPTS {
-            if attempt > 0 {
-                clock::sleep(RETRY_PAUSE).await;
-            }
-            let Current { session, client } = self.current();
-            let begin = self.world.now();
-            let changed = if joins {
-                let joined = client.join_room(room.clone()).await;
-                joined.map(|reply| Some(reply.last_seq))
-            } else {
-                client.leave_room(room.clone()).await.map(|()| None)
-            };
-            let (outcome, seq) = match changed {
-                Ok(seq) => (Outcome::Ok, seq),
-                Err(error) => (membership_outcome(&error, joins), None),
-            };
-            let membership = Membership {
-                session,
-                user: self.name(),
-                conversation: format!("room:{room}"),
-                joins,
-                begin,
-                end: self.world.now(),
-                outcome,
-                seq,
-            };
-            let record = Record::Membership(membership);
-            self.world.recorder.put(record).await;
-            if outcome == Outcome::Ok {
-                return true;
-            }
-        }
-        false
-    }
-}
-
-fn outcome_of(sent: Result<Ack, SendError>) -> (Outcome, Option<u64>, Option<String>) {
-    match sent {
-        Ok(ack) => (Outcome::Ok, Some(ack.seq), None),
-        Err(SendError::Unknown { .. }) => (Outcome::Unknown, None, None),
-        Err(SendError::Refused(body)) => (Outcome::Refused, None, Some(body.ext)),
-        Err(error @ (SendError::NotSent | SendError::QueueFull | SendError::Stopped)) => {
-            (Outcome::Refused, None, Some(error.to_string()))
-        }
-    }
-}
-
-fn membership_outcome(error: &RequestError, joins: bool) -> Outcome {
-    match error {
-        // Who is no member has left.
-        RequestError::Refused(body) if !joins && body.ext == "room_not_found" => Outcome::Ok,
-        RequestError::Refused(_)
-        | RequestError::TooLarge
-        | RequestError::Busy
-        | RequestError::NotConnected => Outcome::Refused,
-        RequestError::Deadline | RequestError::Closed(_) | RequestError::BadReply(_) => {
-            Outcome::Unknown
-        }
-    }
 }
 
 /// The rooms and the partner that a user follows, by the names that all give them.

@@ -6,11 +6,12 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use antiphon_client::{Credentials, GatewayUrl};
-use antiphon_core::clock::{self, Instant};
+use antiphon_core::clock;
 use antiphon_protocol::client::Secret;
 use antiphon_protocol::{RoomName, UserName};
 
-use super::history::Recorder;
+use super::Pace;
+use crate::torture::history::Recorder;
 
 /// What stands for the sixteen digits in ids, which are texts, too: no word that a filter
 /// could mask can be made of them.
@@ -18,9 +19,11 @@ const DIGITS: &[u8; 16] = b"bcdfghjlmnpqrvxz";
 
 /// Who talks.
 #[derive(Debug, Clone)]
-pub(super) struct Account {
-    pub(super) name: UserName,
-    pub(super) password: Option<Secret>,
+pub struct Account {
+    /// As the server writes it.
+    pub name: UserName,
+    /// None where names are open.
+    pub password: Option<Secret>,
 }
 
 impl Account {
@@ -37,31 +40,56 @@ impl Account {
 
 /// Counts for the progress display only; the report counts the history.
 #[derive(Debug, Default)]
-pub(super) struct Shown {
-    pub(super) sent: AtomicU64,
-    pub(super) acked: AtomicU64,
-    pub(super) delivered: AtomicU64,
-    pub(super) fault: Mutex<String>,
+pub struct Shown {
+    /// Messages given to clients.
+    pub sent: AtomicU64,
+    /// Of those, acknowledged.
+    pub acked: AtomicU64,
+    /// Deliveries.
+    pub delivered: AtomicU64,
+    /// What is broken now, in words.
+    pub fault: Mutex<String>,
+}
+
+/// Who and what there is in a run.
+#[derive(Debug, Clone)]
+pub struct Named {
+    /// See [`World::accounts`].
+    pub accounts: Vec<Account>,
+    /// See [`World::rooms`].
+    pub rooms: Vec<RoomName>,
+    /// See [`World::seed`].
+    pub seed: u64,
+    /// See [`World::run_name`].
+    pub run_name: String,
 }
 
 /// What every part of a run sees.
 #[derive(Debug)]
-pub(super) struct World {
-    pub(super) gateway: GatewayUrl,
-    pub(super) accounts: Vec<Account>,
-    pub(super) rooms: Vec<RoomName>,
-    pub(super) recorder: Recorder,
-    pub(super) seed: u64,
+pub struct World {
+    /// Where the clients ask for servers.
+    pub gateway: GatewayUrl,
+    /// Who talks; a user is its place in here.
+    pub accounts: Vec<Account>,
+    /// The rooms of the run, which nobody else has.
+    pub rooms: Vec<RoomName>,
+    /// Where everything is written down.
+    pub recorder: Recorder,
+    /// What the users' choices come from.
+    pub seed: u64,
     /// In front of every id of the run.
-    pub(super) run_name: String,
-    pub(super) shown: Shown,
+    pub run_name: String,
+    /// How patient the users are.
+    pub pace: Pace,
+    /// For a progress display.
+    pub shown: Shown,
     conversations: HashSet<String>,
-    began: Instant,
+    began: u64,
     sessions: AtomicU32,
 }
 
 /// A conversation by the name that all give it.
-pub(super) fn canonical(me: &str, conversation: &str) -> String {
+pub fn canonical(me: &str, conversation: &str) -> String {
     match conversation.strip_prefix("user:") {
         Some(other) => direct(me, other),
         None => conversation.to_owned(),
@@ -78,13 +106,14 @@ fn direct(one: &str, other: &str) -> String {
 }
 
 impl World {
-    pub(super) fn new(
-        gateway: GatewayUrl,
-        accounts: Vec<Account>,
-        rooms: Vec<RoomName>,
-        recorder: Recorder,
-        (seed, run_name): (u64, String),
-    ) -> Self {
+    /// A world that begins now.
+    pub fn new(gateway: GatewayUrl, named: Named, recorder: Recorder, pace: Pace) -> Self {
+        let Named {
+            accounts,
+            rooms,
+            seed,
+            run_name,
+        } = named;
         let mut world = Self {
             gateway,
             accounts,
@@ -92,9 +121,10 @@ impl World {
             recorder,
             seed,
             run_name,
+            pace,
             shown: Shown::default(),
             conversations: HashSet::new(),
-            began: clock::now(),
+            began: clock::elapsed_us(),
             sessions: AtomicU32::new(1),
         };
         let rooms = world.rooms.iter().map(|room| format!("room:{room}"));
@@ -107,9 +137,8 @@ impl World {
     }
 
     /// Microseconds since the beginning.
-    pub(super) fn now(&self) -> u64 {
-        let passed = clock::now().saturating_duration_since(self.began);
-        u64::try_from(passed.as_micros()).unwrap_or(u64::MAX)
+    pub fn now(&self) -> u64 {
+        clock::elapsed_us().saturating_sub(self.began)
     }
 
     /// A number for a new client.
@@ -137,7 +166,7 @@ impl World {
     }
 
     /// The rooms of a user. The first has made all, and is in all.
-    pub(super) fn rooms_of(&self, user: usize) -> Vec<RoomName> {
+    pub fn rooms_of(&self, user: usize) -> Vec<RoomName> {
         const ROOMS_EACH: usize = 3;
         let rooms = self.rooms.len();
         let is_in = |at: usize| user == 0 || (at + rooms - user % rooms) % rooms < ROOMS_EACH;
@@ -156,10 +185,10 @@ impl World {
 }
 
 /// A number in letters.
-pub(super) fn digits(number: u64, places: u32) -> String {
+pub fn digits(number: u64, places: u32) -> String {
     let digit = |place: u32| char::from(DIGITS[(number >> (4 * place)) as usize & 15]);
     (0..places).rev().map(digit).collect()
 }
 
 /// The highest place that each client of a user was told, by conversation.
-pub(super) type Told = HashMap<String, u64>;
+pub type Told = HashMap<String, u64>;
