@@ -14,6 +14,8 @@ mod cluster;
 pub mod history;
 pub mod load;
 mod nemesis;
+pub mod plant;
+mod process;
 mod progress;
 pub mod proxy;
 pub mod report;
@@ -32,7 +34,7 @@ use crate::output;
 use history::{History, HistoryError, WriteError};
 use load::LoadError;
 
-pub use cluster::ClusterError;
+pub use process::ProcessError;
 
 /// Why a run has no verdict.
 #[derive(Debug, thiserror::Error)]
@@ -45,7 +47,7 @@ pub enum RunError {
     Folder(std::path::PathBuf, #[source] std::io::Error),
     /// The cluster.
     #[error(transparent)]
-    Cluster(#[from] ClusterError),
+    Cluster(#[from] ProcessError),
     /// Accounts, logins, rooms, or the logs in the end.
     #[error(transparent)]
     Load(#[from] LoadError),

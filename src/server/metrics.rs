@@ -94,11 +94,11 @@ pub struct MetricTable {
     removed: Family<ServerLabels, Counter>,
     calls: Family<CallLabels, Histogram, fn() -> Histogram>,
     failures: Family<FailureLabels, Counter>,
-    gauges: [Family<ServerLabels, Gauge>; 7],
+    gauges: [Family<ServerLabels, Gauge>; 8],
 }
 
 /// Name and meaning of each gauge, in the order of [`MetricTable`] and of [`Metrics::refresh`].
-const GAUGES: [(&str, &str); 7] = [
+const GAUGES: [(&str, &str); 8] = [
     ("connections", "Open client connections"),
     ("users_connected", "Users logged in on this server"),
     (
@@ -112,6 +112,10 @@ const GAUGES: [(&str, &str); 7] = [
     ),
     ("cluster_servers", "Registered servers, as this one sees it"),
     ("is_draining", "1 if this server takes no new clients"),
+    (
+        "epoch",
+        "The newest term of leadership that this server knows of",
+    ),
 ];
 
 impl Default for MetricTable {
@@ -186,6 +190,7 @@ impl Metrics {
             i64::from(node.router.is_connected()),
             length(view.borrow().members.len()),
             i64::from(node.draining.load(Ordering::Relaxed)),
+            signed(node.newest_epoch.load(Ordering::Acquire)),
         ];
         for (gauge, value) in self.table.gauges.iter().zip(values) {
             gauge.get_or_create(&self.labels()).set(value);
