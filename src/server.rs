@@ -282,6 +282,11 @@ impl Server {
         self.node.metrics.refresh(&self.node, leads);
     }
 
+    /// Bytes that wait for the client that reads slowest.
+    pub fn fullest_queue_bytes(&self) -> usize {
+        self.node.sessions.fullest_queue_bytes()
+    }
+
     /// One line of what it is at, for a process manager.
     pub fn state_line(&self) -> String {
         let connections = self.node.connections.load(Ordering::Relaxed);

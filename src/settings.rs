@@ -10,6 +10,10 @@ use antiphon_gateway::{GatewayConfig, UnknownStrategy};
 use crate::config::{self, Config, LoginMode, Registration, SessionPolicy};
 use crate::server::{self, Advertised, AuthMode, Settings};
 
+/// A leader that hears too few others waits so much longer than the registrations of dead
+/// servers last.
+const ISOLATED_BEYOND: Duration = Duration::from_millis(500);
+
 /// A setting that can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
@@ -54,6 +58,7 @@ pub fn server(config: &Config, name: &str, key: ClusterKey) -> Settings {
         popular_reset: (reset > 0).then(|| Duration::from_secs(reset)),
         count_direct_messages: config.words.count_direct_messages,
         shutdown_grace: Duration::from_millis(limits.shutdown_grace_ms),
+        isolated_max: Duration::from_millis(config.cluster.session_timeout_ms) + ISOLATED_BEYOND,
         advertised: Advertised {
             client: config::split_address(&config.server.client_advertise),
             cluster: Some(config.cluster.advertise.clone()).filter(|addr| !addr.is_empty()),

@@ -14,8 +14,7 @@ use antiphon_core::contract::{
     BackendResult, ClusterView, Leadership, Member, NodeRecord, Registration,
 };
 use antiphon_core::error_chain::ErrorChain;
-use antiphon_core::net::{Side, handshake};
-use antiphon_core::net::{TcpListener, TcpStream};
+use antiphon_core::net::{Side, TcpListener, TcpStream, handshake};
 use antiphon_core::shutdown::Shutdown;
 use antiphon_core::task::{self, TaskKind};
 use antiphon_protocol::close_code::REJOINED;
@@ -30,7 +29,7 @@ use super::peer::{LinkContext, LinkEnd, Wire, follower_side, leader_side};
 use super::room::{Outbox, Stored};
 use super::session::lock;
 use super::settings::{HANDSHAKE_TIMEOUT, PEER_PING_INTERVAL, PEER_QUEUE_DEPTH};
-use tenure::Tenure;
+use tenure::{Patience, Tenure, Term};
 
 /// Links that may shake hands at once; a cluster has few servers.
 const HANDSHAKES_MAX: usize = 64;
@@ -131,9 +130,11 @@ impl Cluster {
     /// One registration after the other, until the server stops.
     async fn live(self: Arc<Self>, first: Arc<dyn Registration>) {
         let mut registration = first;
+        let mut patience = Patience::new(self.node.settings.isolated_max);
         let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
         loop {
-            self.serve_registration(registration.as_ref()).await;
+            self.serve_registration(registration.as_ref(), &mut patience)
+                .await;
             if self.scope.is_stopping() {
                 if let Err(error) = registration.deregister().await {
                     warn!(error = %ErrorChain(&error), "could not deregister");
@@ -163,10 +164,15 @@ impl Cluster {
 
     /// Campaigns, leads when elected, and points the uplink, until the registration is lost
     /// or the server stops.
-    async fn serve_registration(&self, registration: &dyn Registration) {
+    async fn serve_registration(&self, registration: &dyn Registration, patience: &mut Patience) {
         let coordinator = &self.node.backends.coordinator;
         let mut view = coordinator.view();
-        let mut tenure = Tenure::new(coordinator.contact(), self.node.settings.suspended_max);
+        let newest = Arc::clone(&self.node.newest_epoch);
+        let mut tenure = Tenure::new(
+            coordinator.contact(),
+            self.node.settings.suspended_max,
+            newest,
+        );
         let mut leadership = match registration.campaign().await {
             Ok(leadership) => leadership,
             Err(error) => {
@@ -180,16 +186,19 @@ impl Cluster {
             let seen = view.borrow_and_update().clone();
             match now {
                 Leadership::Lost => break,
-                Leadership::Leader { epoch }
-                    if tenure.goes_on(leader.as_deref(), &seen)
-                        && tenure.rises(epoch, self.node.newest_epoch.load(Ordering::Acquire)) =>
-                {
-                    if leader.as_ref().map(|leader| leader.epoch()) != Some(epoch) {
-                        self.end(leader.take()).await;
-                        leader = Some(self.lead(epoch));
+                Leadership::Leader { epoch } => {
+                    match tenure.look(leader.as_deref(), &seen, epoch, patience) {
+                        Term::GoesOn => {
+                            if leader.as_ref().map(|leader| leader.epoch()) != Some(epoch) {
+                                self.end(leader.take()).await;
+                                leader = Some(self.lead(epoch));
+                            }
+                        }
+                        Term::Rests => self.end(leader.take()).await,
+                        Term::Resigns => break,
                     }
                 }
-                Leadership::Leader { .. } | Leadership::Follower => self.end(leader.take()).await,
+                Leadership::Follower => self.end(leader.take()).await,
             }
             self.point(&seen, leader.as_ref());
             let deposed = async {
@@ -356,7 +365,7 @@ impl Cluster {
         };
         // A room that waits for this queue must not wait for ever.
         drop(down_rx);
-        leader.close_link(link, &id).await;
+        leader.close_link(link).await;
         end
     }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use antiphon_core::clock::{self, Instant};
 use antiphon_core::contract::{Record, RecordKind};
+use antiphon_core::mutant::{self, Mutant};
 use antiphon_core::random;
 use antiphon_core::shutdown::Shutdown;
 use antiphon_core::task::{self, TaskKind};
@@ -293,6 +294,9 @@ impl Writer {
     /// Tells both users the top of every conversation that was written to within the last two
     /// intervals. The log is asked: other servers write there too.
     async fn tell_positions(&mut self) {
+        if mutant::is_on(Mutant::NoPositioning) {
+            return;
+        }
         let recent = self.seat.position_interval * 2;
         self.tops.retain(|_, top| top.written.elapsed() < recent);
         for conversation in self.tops.keys() {

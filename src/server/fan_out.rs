@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use antiphon_core::mutant::{self, Mutant};
 use antiphon_protocol::codec;
 use antiphon_protocol::message::{Position, Positions};
 use antiphon_protocol::peer::Delivery;
@@ -40,7 +41,8 @@ impl FanOut {
         removed: &[UserName],
         position: Option<u64>,
     ) {
-        if let Some(last_seq) = position.filter(|seq| *seq > 0) {
+        let is_told = !mutant::is_on(Mutant::NoPositioning);
+        if let Some(last_seq) = position.filter(|seq| is_told && *seq > 0) {
             let frame = position_frame(format!("room:{room}"), last_seq);
             self.push(added.iter(), &frame.into(), None, None);
         }

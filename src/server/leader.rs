@@ -31,6 +31,11 @@ pub(crate) const GOODBYE_GRACE: Duration = Duration::from_millis(500);
 /// first command: what it delivered earlier would reach only some of them at once.
 const GATHERING_MAX: Duration = Duration::from_millis(500);
 
+/// A server that was not heard for so long gets no new clients.
+const CUT_OFF_AFTER: Duration = Duration::from_secs(5);
+/// Every server says each second that it is there.
+const HEARD_WITHIN: Duration = Duration::from_millis(2_500);
+
 #[derive(Debug, Clone, Copy, Default)]
 struct Load {
     connections: u64,
@@ -52,6 +57,7 @@ pub(crate) struct Leader {
     presence: Arc<Presence>,
     outboxes: Arc<Outboxes>,
     loads: Mutex<HashMap<NodeId, Load>>,
+    began: Instant,
     /// The servers that have not told yet who is on them.
     awaited: Mutex<BTreeSet<NodeId>>,
     gathered: watch::Sender<bool>,
@@ -96,6 +102,7 @@ impl Leader {
             presence,
             outboxes,
             loads: Mutex::default(),
+            began: clock::now(),
             awaited: Mutex::new(members),
             gathered: watch::Sender::new(false),
             backends: backends.clone(),
@@ -133,6 +140,19 @@ impl Leader {
     pub(crate) fn linked(&self) -> BTreeSet<NodeId> {
         let links = self.outboxes.nodes().into_iter();
         links.map(|(_, node)| node).collect()
+    }
+
+    /// The servers that were heard just now, this one included. A link that nothing comes
+    /// through is none.
+    pub(crate) fn heard(&self) -> BTreeSet<String> {
+        let now = clock::now();
+        let is_heard = |load: &Load| {
+            let heard = load.heard;
+            heard.is_some_and(|heard| now.saturating_duration_since(heard) < HEARD_WITHIN)
+        };
+        let loads = lock(&self.loads);
+        let heard = loads.iter().filter(|(_, load)| is_heard(load));
+        heard.map(|(node, _)| node.name.clone()).collect()
     }
 
     /// Stops when the term ends, for whatever reason.
@@ -183,12 +203,8 @@ impl Leader {
     }
 
     /// A link has ended, and with it the sessions behind it.
-    pub(crate) async fn close_link(&self, link: LinkId, node: &NodeId) {
+    pub(crate) async fn close_link(&self, link: LinkId) {
         self.outboxes.close(link);
-        let still_linked = self.outboxes.nodes().iter().any(|(_, other)| other == node);
-        if !still_linked {
-            lock(&self.loads).remove(node);
-        }
         for (user, rooms) in self.presence.link_gone(link) {
             self.recheck(user, rooms).await;
         }
@@ -357,15 +373,22 @@ impl Leader {
 
     fn directory(&self, view: &ClusterView) -> Directory {
         let now = clock::now();
-        let loads = lock(&self.loads);
+        let mut loads = lock(&self.loads);
+        loads.retain(|node, _| {
+            let member = view.members.get(&node.name);
+            member.is_some_and(|member| member.id == *node)
+        });
         let entry = |member: &antiphon_core::contract::Member| {
             let load = loads.get(&member.id).copied().unwrap_or_default();
+            let silent = now.saturating_duration_since(load.heard.unwrap_or(self.began));
+            // Rooms can't be used there.
+            let is_cut_off = silent > CUT_OFF_AFTER;
             DirectoryEntry {
                 name: member.record.name.clone(),
                 host: member.record.client_host.clone(),
                 port: member.record.client_port,
                 connections: load.connections,
-                weight: if load.draining { 0 } else { 1 },
+                weight: if load.draining || is_cut_off { 0 } else { 1 },
                 is_leader: view
                     .leader
                     .as_ref()

@@ -94,11 +94,11 @@ pub struct MetricTable {
     removed: Family<ServerLabels, Counter>,
     calls: Family<CallLabels, Histogram, fn() -> Histogram>,
     failures: Family<FailureLabels, Counter>,
-    gauges: [Family<ServerLabels, Gauge>; 8],
+    gauges: [Family<ServerLabels, Gauge>; GAUGES.len()],
 }
 
 /// Name and meaning of each gauge, in the order of [`MetricTable`] and of [`Metrics::refresh`].
-const GAUGES: [(&str, &str); 8] = [
+const GAUGES: [(&str, &str); 9] = [
     ("connections", "Open client connections"),
     ("users_connected", "Users logged in on this server"),
     (
@@ -112,6 +112,10 @@ const GAUGES: [(&str, &str); 8] = [
     ),
     ("cluster_servers", "Registered servers, as this one sees it"),
     ("is_draining", "1 if this server takes no new clients"),
+    (
+        "fullest_queue_bytes",
+        "Bytes that wait for the client that reads slowest",
+    ),
     (
         "epoch",
         "The newest term of leadership that this server knows of",
@@ -190,6 +194,7 @@ impl Metrics {
             i64::from(node.router.is_connected()),
             length(view.borrow().members.len()),
             i64::from(node.draining.load(Ordering::Relaxed)),
+            length(node.sessions.fullest_queue_bytes()),
             signed(node.newest_epoch.load(Ordering::Acquire)),
         ];
         for (gauge, value) in self.table.gauges.iter().zip(values) {

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use antiphon_core::clock;
 use antiphon_core::dispatcher::{Dispatcher, Handler};
 use antiphon_core::interceptor::before;
+use antiphon_core::mutant::{self, Mutant};
 use antiphon_core::net::{FrameReader, FrameWriter, NetError};
 use antiphon_protocol::NodeId;
 use antiphon_protocol::peer::{PEER_VERSION, PeerEnvelope, PeerFrame};
@@ -69,7 +70,7 @@ pub(super) type LinkDispatcher = Dispatcher<LinkContext, PeerEnvelope, (), LinkE
 /// term is remembered.
 fn fence(context: &mut LinkContext, envelope: &mut PeerEnvelope) -> Result<(), LinkEnd> {
     let ours = context.newest.fetch_max(envelope.epoch, Ordering::AcqRel);
-    if envelope.epoch < ours {
+    if envelope.epoch < ours && !mutant::is_on(Mutant::NoFence) {
         return Err(LinkEnd::StaleEpoch {
             theirs: envelope.epoch,
             ours,

@@ -5,17 +5,26 @@
 //! top and try again, or step down if that record is of a newer term), or this message is in
 //! the log already (a retry: give the place it has). After a call whose outcome is unknown
 //! nothing is written before the log was read again.
+//!
+//! What is decided on each answer stands in `part.rs` and does no I/O: the model in
+//! `room/tests/model.rs` goes through every order of events with the same rules.
 
-use std::collections::VecDeque;
+mod part;
+
 use std::sync::Arc;
 
 use antiphon_core::clock;
 use antiphon_core::contract::{
-    AppendOutcome, BackendError, BackendErrorKind, MessageArchive, Record, RecordKind, Tail,
+    AppendOutcome, BackendError, MessageArchive, Record, RecordKind, Tail,
 };
 use antiphon_core::error_chain::ErrorChain;
+use antiphon_core::mutant::{self, Mutant};
+use antiphon_core::shutdown::Shutdown;
+use antiphon_core::task::{self, TaskKind};
 use antiphon_protocol::{ClientId, ConversationId, ErrorBody, MessageId, UserName};
 use tracing::warn;
+
+pub(crate) use part::{Log, Part};
 
 use super::settings::{APPEND_DEADLINE, APPEND_ROUNDS_MAX};
 
@@ -100,129 +109,6 @@ pub(crate) fn unknown_outcome() -> ErrorBody {
     ErrorBody::retry(408, "unknown_outcome", message, 500)
 }
 
-/// One conversation's log, as its writer sees it.
-#[derive(Debug)]
-pub(crate) struct Log {
-    conversation: ConversationId,
-    epoch: u64,
-    top: Option<u64>,
-}
-
-impl Log {
-    /// A log whose top is not known yet. `epoch` is 0 in a direct conversation.
-    pub(crate) fn new(conversation: ConversationId, epoch: u64) -> Self {
-        Self {
-            conversation,
-            epoch,
-            top: None,
-        }
-    }
-
-    /// A log whose top was just read.
-    pub(crate) fn at(conversation: ConversationId, epoch: u64, top: u64) -> Self {
-        Self {
-            conversation,
-            epoch,
-            top: Some(top),
-        }
-    }
-
-    /// The highest sequence, where it is known.
-    pub(crate) fn top(&self) -> Option<u64> {
-        self.top
-    }
-
-    fn record(&self, draft: &Draft, seq: u64) -> Record {
-        Record {
-            conversation: self.conversation.clone(),
-            seq,
-            epoch: self.epoch,
-            kind: draft.kind,
-            sender: draft.sender.clone(),
-            client_id: draft.client_id.clone(),
-            message_id: draft.message_id.clone(),
-            body_hash: draft.body_hash,
-            ts_ms: draft.ts_ms,
-            format: draft.format.clone(),
-            body: draft.body.clone(),
-        }
-    }
-}
-
-/// One log's part of an append: drafts in, results out, in the same order.
-#[derive(Debug)]
-pub(crate) struct Part {
-    /// The log.
-    pub(crate) log: Log,
-    drafts: VecDeque<Draft>,
-    written: Vec<Written>,
-}
-
-impl Part {
-    /// Drafts for a log.
-    pub(crate) fn new(log: Log, drafts: Vec<Draft>) -> Self {
-        Self {
-            log,
-            drafts: drafts.into(),
-            written: Vec::new(),
-        }
-    }
-
-    /// The log and, for each draft in order, what became of it.
-    pub(crate) fn finish(self) -> (Log, Vec<Written>) {
-        (self.log, self.written)
-    }
-
-    fn settle(&mut self, written: Written) {
-        self.drafts.pop_front();
-        self.written.push(written);
-    }
-
-    fn settle_all(&mut self, written: &Written) {
-        while !self.drafts.is_empty() {
-            self.settle(written.clone());
-        }
-    }
-
-    /// False if the rest of the outcomes is to be skipped.
-    fn take(&mut self, outcome: AppendOutcome) -> bool {
-        let Some(draft) = self.drafts.front() else {
-            return false;
-        };
-        match outcome {
-            AppendOutcome::Stored => {
-                let seq = self.log.top.unwrap_or(0) + 1;
-                let record = self.log.record(draft, seq);
-                self.log.top = Some(seq);
-                self.settle(Written::Stored(record));
-                true
-            }
-            AppendOutcome::DuplicateClientId(record) => {
-                let same = record.body_hash == draft.body_hash;
-                self.settle(if same {
-                    Written::Duplicate(*record)
-                } else {
-                    Written::ClientIdConflict
-                });
-                false
-            }
-            AppendOutcome::SequenceTaken(tail) => {
-                self.moved(tail);
-                false
-            }
-            AppendOutcome::NotTried => false,
-        }
-    }
-
-    fn moved(&mut self, tail: Tail) {
-        if self.log.epoch > 0 && tail.epoch > self.log.epoch {
-            self.settle_all(&Written::Deposed);
-        } else {
-            self.log.top = Some(tail.seq);
-        }
-    }
-}
-
 /// Appends every part, in rounds, each of them one call of the archive.
 #[derive(Debug, Clone)]
 pub(crate) struct Recorder {
@@ -268,7 +154,7 @@ impl Recorder {
     pub(crate) async fn append(&self, parts: &mut [Part]) {
         let deadline = clock::now() + APPEND_DEADLINE;
         let mut lost_rounds = 0;
-        let waiting = |parts: &[Part]| parts.iter().map(|part| part.drafts.len()).sum::<usize>();
+        let waiting = |parts: &[Part]| parts.iter().map(Part::waiting).sum::<usize>();
         while lost_rounds < APPEND_ROUNDS_MAX && clock::now() < deadline {
             let before = waiting(parts);
             if before == 0 {
@@ -289,20 +175,16 @@ impl Recorder {
     }
 
     async fn round(&self, parts: &mut [Part]) -> Result<(), BackendError> {
-        for part in parts.iter_mut().filter(|part| !part.drafts.is_empty()) {
-            if part.log.top.is_none() {
-                match self.archive.0.tail(&part.log.conversation).await? {
-                    Some(tail) => part.moved(tail),
-                    None => part.log.top = Some(0),
-                }
-            }
+        for part in parts.iter_mut().filter(|part| part.needs_tail()) {
+            let tail = self.archive.0.tail(part.log.conversation()).await?;
+            part.tail_is(tail);
         }
-        let records: Vec<Record> = parts.iter().flat_map(Self::records).collect();
+        let records: Vec<Record> = parts.iter().flat_map(Part::records).collect();
         if records.is_empty() {
             return Ok(());
         }
-        let counts: Vec<usize> = parts.iter().map(|part| part.drafts.len()).collect();
-        let mut outcomes = self.archive.0.append(records).await?.into_iter();
+        let counts: Vec<usize> = parts.iter().map(Part::waiting).collect();
+        let mut outcomes = self.store(records).await?.into_iter();
         for (part, count) in parts.iter_mut().zip(counts) {
             let mut go_on = true;
             for outcome in outcomes.by_ref().take(count) {
@@ -312,51 +194,37 @@ impl Recorder {
         Ok(())
     }
 
-    fn records(part: &Part) -> impl Iterator<Item = Record> {
-        let top = part.log.top.unwrap_or(0);
-        part.drafts
-            .iter()
-            .zip(top + 1..)
-            .map(|(draft, seq)| part.log.record(draft, seq))
+    async fn store(&self, records: Vec<Record>) -> Result<Vec<AppendOutcome>, BackendError> {
+        if !mutant::is_on(Mutant::AckBeforeCommit) {
+            return self.archive.0.append(records).await;
+        }
+        let believed = records.iter().map(|_| AppendOutcome::Stored).collect();
+        let archive = self.archive.clone();
+        let later = async move { archive.0.append(records).await.map(drop) };
+        task::spawn(&Shutdown::new(), TaskKind::Background, later);
+        Ok(believed)
     }
 
     /// The call failed: what is certain is told, what may be in the log is looked up.
     async fn failed(&self, parts: &mut [Part], error: &BackendError) {
         warn!(error = %ErrorChain(error), "append failed");
         for part in parts {
-            part.log.top = None;
-            match error.kind {
-                BackendErrorKind::Timeout => self.resolve(part, &Written::Unknown).await,
-                BackendErrorKind::Unavailable
-                | BackendErrorKind::Conflict
-                | BackendErrorKind::NotFound
-                | BackendErrorKind::Corrupt => part.settle_all(&Written::Unavailable),
-            }
+            part.failed(error.kind);
+            self.resolve(part, &Written::Unknown).await;
         }
     }
 
     /// Looks every draft up that is left; `absent` is told of those that are not in the log.
-    /// A record with another message id than the draft's was there before this append. Once a
-    /// look-up fails nothing more is known of the rest, so that nobody waits for each of them.
+    /// Once a look-up fails nothing more is known of the rest, so that nobody waits for each
+    /// of them.
     async fn resolve(&self, part: &mut Part, absent: &Written) {
-        while let Some(draft) = part.drafts.front() {
-            let found = self
-                .archive
-                .0
-                .find(&part.log.conversation, &draft.sender, &draft.client_id)
-                .await;
-            let written = match found {
-                Ok(Some(record)) if record.body_hash != draft.body_hash => {
-                    Written::ClientIdConflict
-                }
-                Ok(Some(record)) if record.message_id == draft.message_id => {
-                    Written::Stored(record)
-                }
-                Ok(Some(record)) => Written::Duplicate(record),
-                Ok(None) => absent.clone(),
-                Err(_) => return part.settle_all(&Written::Unknown),
-            };
-            part.settle(written);
+        while let Some(draft) = part.next() {
+            let (sender, client_id) = (draft.sender.clone(), draft.client_id.clone());
+            let found = self.find(part.log.conversation(), &sender, &client_id);
+            match found.await {
+                Ok(found) => part.looked_up(found, absent),
+                Err(_) => part.unreadable(),
+            }
         }
     }
 }

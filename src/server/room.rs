@@ -20,6 +20,7 @@ use super::settings::ROOM_QUEUE_DEPTH;
 
 mod actor;
 mod chat;
+mod log;
 mod membership;
 mod outbox;
 mod presence;

@@ -4,6 +4,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use antiphon_core::mutant::{self, Mutant};
 use antiphon_protocol::close_code::{CloseCode, REPLACED, REVOKED, SLOW_CONSUMER};
 use antiphon_protocol::codec;
 use antiphon_protocol::message::Kicked;
@@ -51,8 +52,9 @@ impl Outbound {
         if queue.closing.is_some() {
             return false;
         }
-        let fits =
-            queue.bytes + frame.len() <= self.bytes_max && queue.frames.len() < self.frames_max;
+        let fits = (queue.bytes + frame.len() <= self.bytes_max
+            && queue.frames.len() < self.frames_max)
+            || mutant::is_on(Mutant::UnboundedQueue);
         if fits {
             queue.bytes += frame.len();
             queue.frames.push_back(frame);
@@ -77,6 +79,10 @@ impl Outbound {
             drop(queue);
             self.changed.notify_one();
         }
+    }
+
+    fn waiting_bytes(&self) -> usize {
+        lock(&self.queue).bytes
     }
 
     /// Asks for the connection to be closed once what is queued is written. The first code
@@ -226,6 +232,16 @@ impl Sessions {
                 session.outbound.close(code);
             }
         }
+    }
+
+    /// Bytes that wait in the fullest queue.
+    pub(crate) fn fullest_queue_bytes(&self) -> usize {
+        let users = lock(&self.users);
+        let sessions = users.values().flatten();
+        sessions
+            .map(|session| session.outbound.waiting_bytes())
+            .max()
+            .unwrap_or(0)
     }
 
     /// Asks every session's connection to close.

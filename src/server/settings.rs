@@ -50,7 +50,7 @@ pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Time to log in where no password is asked: a person types the name after connecting.
 pub(crate) const OPEN_LOGIN_TIMEOUT: Duration = Duration::from_secs(600);
 /// A link without any frame for so long is dead.
-pub(crate) const PEER_SILENCE_MAX: Duration = Duration::from_secs(8);
+pub(crate) const PEER_SILENCE_MAX: Duration = Duration::from_secs(4);
 /// How long a login waits for the leader to know of it.
 pub(crate) const ANNOUNCE_MAX: Duration = Duration::from_millis(500);
 /// How often each side of a link says that it is there, and a follower how loaded it is.
@@ -176,6 +176,10 @@ pub struct Settings {
     pub count_direct_messages: bool,
     /// So long a leader goes on without the coordination service; then rooms are read-only.
     pub suspended_max: Duration,
+    /// So long a leader that the coordination service hears goes on while it hears fewer than
+    /// half of the servers; then it resigns. Longer than a registration outlives its server,
+    /// so that those that died don't count.
+    pub isolated_max: Duration,
     /// Time for everything that stopping takes.
     pub shutdown_grace: Duration,
 }
@@ -219,6 +223,7 @@ impl Settings {
             popular_reset: None,
             count_direct_messages: false,
             suspended_max: Duration::from_secs(600),
+            isolated_max: Duration::from_millis(6_500),
             shutdown_grace: Duration::from_secs(10),
         }
     }

@@ -60,8 +60,10 @@ pub(super) const TRIM_LOGS_MAX: i64 = 64;
 pub(super) const LOOKS_MAX: usize = 16;
 /// Expired tokens dropped with each token stored.
 pub(super) const TOKENS_DROPPED_MAX: i64 = 64;
-/// Runs of one transaction; a further one follows a conflict with another process.
-pub(super) const TRANSACTION_RUNS_MAX: u32 = 64;
+/// Runs of one transaction; a further one follows a conflict with another process. That one is
+/// a deposed leader, whose transaction ends at once, or it was killed: then the server keeps
+/// its transaction open for a minute, and waiting here would only hold up the room.
+pub(super) const TRANSACTION_RUNS_MAX: u32 = 12;
 /// Commits of one transaction, when the outcome of one is not known.
 pub(super) const COMMITS_MAX: u32 = 3;
 /// Back-off between two runs: the first bound and the largest.

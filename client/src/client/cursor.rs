@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use antiphon_core::mutant::{self, Mutant};
 use antiphon_protocol::Message;
 use antiphon_protocol::client::{ConversationSummary, Cursor, Page};
 
@@ -52,6 +53,9 @@ impl Track {
 
     fn put(&mut self, seq: u64, slot: Slot) {
         self.top = self.top.max(seq);
+        if mutant::is_on(Mutant::CursorAtMaximum) {
+            self.cursor = self.cursor.max(seq.saturating_sub(1));
+        }
         // What finds no room is fetched again with the gap.
         if seq > self.cursor && (seq == self.cursor + 1 || self.ahead.len() < AHEAD_MAX) {
             self.ahead.entry(seq).or_insert(slot);

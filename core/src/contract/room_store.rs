@@ -98,7 +98,8 @@ pub trait RoomStore: Send + Sync {
     /// Adds or replaces one row. `NotFound` if there is no such room.
     async fn put_member(&self, member: MemberRecord, epoch: u64) -> BackendResult<()>;
 
-    /// Removes one row; no error if it is not there.
+    /// Removes one row; no error if it is not there. Also then it is a decision of its epoch,
+    /// which shuts out older ones.
     async fn remove_member(
         &self,
         room: &RoomName,

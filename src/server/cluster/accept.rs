@@ -100,7 +100,7 @@ impl Cluster {
         let link = leader.open_link(outbox);
         if leader.scope().is_stopping() {
             // Its goodbyes may be said already.
-            leader.close_link(link, &node).await;
+            leader.close_link(link).await;
             return LinkEnd::Goodbye;
         }
         info!(%node, "a follower linked");
@@ -117,7 +117,7 @@ impl Cluster {
             end = wire.run(down_rx, &dispatcher, newest, leader.epoch(), stop) => end,
             () = overdue => LinkEnd::Stopped,
         };
-        leader.close_link(link, &node).await;
+        leader.close_link(link).await;
         end
     }
 }

@@ -1,5 +1,6 @@
 use std::sync::atomic::Ordering;
 
+use antiphon_core::contract::BackendErrorKind;
 use antiphon_core::random;
 
 use super::*;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use antiphon_core::clock::{self, Instant};
 use antiphon_core::contract::{BackendError, BackendErrorKind, MemberRecord, RoomRecord, Tail};
 use antiphon_core::error_chain::ErrorChain;
+use antiphon_core::mutant::{self, Mutant};
 use antiphon_protocol::message::{Message, Presence as PresenceEvent};
 use antiphon_protocol::peer::{Delivery, OwnCopy, PeerFrame, RoomCommand, RoomOutcome};
 use antiphon_protocol::{ConversationId, ErrorBody, RoomName, UserName, codec};
@@ -14,10 +15,11 @@ use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 use tracing::{debug, warn};
 
+use super::log::RoomLog;
 use super::{LinkId, ReplyTo, RoomInput, RoomSeat, Told, result_frame};
 use crate::server::fan_out::position_frame;
 use crate::server::predecessor::Remembered;
-use crate::server::recorder::{Log, leader_unavailable, store_unavailable, unknown_outcome};
+use crate::server::recorder::{leader_unavailable, store_unavailable, unknown_outcome};
 use crate::server::session::lock;
 use crate::server::settings::{BATCH_MAX, PRESENCE_MEMBERS_MAX, REMEMBERED_SENDERS_MAX, ROOM_IDLE};
 
@@ -27,16 +29,17 @@ pub(super) struct Room {
     pub(super) members: HashMap<UserName, MemberRecord>,
 }
 
-/// A room's log in the actor's hands.
-pub(super) struct RoomLog {
-    pub(super) log: Option<Log>,
-    /// Whether the top record is of this term (or there is none), so that no mark is due.
-    pub(super) sealed: bool,
-}
-
 /// Users to look at again, each with those who know already that they came or went; without
 /// such a list nobody is told.
 pub(super) type Rechecks = BTreeMap<UserName, Option<Told>>;
+
+/// Who no user is: names that begin with `_` can't be registered.
+const NOBODY: &str = "_leader";
+
+/// The sender of a leader's mark.
+pub(super) fn nobody() -> UserName {
+    UserName::parse(NOBODY).expect("a name by the rules")
+}
 
 /// The members who are on, by the link behind which they are.
 #[derive(Default)]
@@ -90,10 +93,7 @@ impl Actor {
             seat,
             inputs,
             room: None,
-            log: RoomLog {
-                log: None,
-                sealed: false,
-            },
+            log: RoomLog::default(),
             recent: None,
             remembered: Remembered::new(REMEMBERED_SENDERS_MAX),
             audience: Audience::default(),
@@ -188,9 +188,9 @@ impl Actor {
         if self.room.is_none() {
             match self.read().await {
                 Ok((room, tail)) => {
+                    self.take_tail(tail)?;
                     self.room = Some(room);
                     self.recent = None;
-                    self.take_tail(tail);
                     self.fill_audience().await;
                 }
                 Err(error) => return Err(self.refusal(&error)),
@@ -199,10 +199,14 @@ impl Actor {
         Ok(self.room.as_mut().and_then(Option::as_mut))
     }
 
+    /// Reads the room after it is taken for this term: a leader before this one can no longer
+    /// change what is read here.
     async fn read(&self) -> Result<(Option<Room>, Option<Tail>), BackendError> {
         let Some(record) = self.seat.rooms.get(&self.name).await? else {
             return Ok((None, None));
         };
+        let (rooms, epoch) = (&self.seat.rooms, self.seat.epoch);
+        rooms.remove_member(&self.name, &nobody(), epoch).await?;
         let rows = self.seat.rooms.members(&self.name).await?;
         let members = rows
             .into_iter()
@@ -214,25 +218,27 @@ impl Actor {
 
     /// The log's top sequence; read if an append of unknown outcome has left it open.
     pub(super) async fn top(&mut self) -> Result<u64, ErrorBody> {
-        if let Some(top) = self.log.log.as_ref().and_then(Log::top) {
+        if let Some(top) = self.log.top() {
             return Ok(top);
         }
         let tail = self.seat.archive.tail(&self.conversation()).await;
         let tail = tail.map_err(|error| self.refusal(&error))?;
-        self.take_tail(tail);
+        self.take_tail(tail)?;
         Ok(tail.map_or(0, |tail| tail.seq))
     }
 
-    fn take_tail(&mut self, tail: Option<Tail>) {
-        let top = tail.map_or(0, |tail| tail.seq);
-        let tail_epoch = tail.map_or(self.seat.epoch, |tail| tail.epoch);
-        if tail_epoch > self.seat.epoch {
-            self.deposed();
+    /// A newer leader's top ends this term, and with it what was asked of it.
+    fn take_tail(&mut self, tail: Option<Tail>) -> Result<(), ErrorBody> {
+        match RoomLog::behind(self.conversation(), self.seat.epoch, tail) {
+            Some(log) => {
+                self.log = log;
+                Ok(())
+            }
+            None => {
+                self.deposed();
+                Err(leader_unavailable())
+            }
         }
-        self.log = RoomLog {
-            log: Some(Log::at(self.conversation(), self.seat.epoch, top)),
-            sealed: tail_epoch == self.seat.epoch,
-        };
     }
 
     /// A newer leader has written: this one ends.
@@ -284,7 +290,7 @@ impl Actor {
                 .flatten()
                 .map(|user| (user.clone(), None)),
         );
-        let top = self.log.log.as_ref().and_then(Log::top);
+        let top = self.log.top();
         self.update_audience(users, top).await;
     }
 
@@ -301,7 +307,7 @@ impl Actor {
             }
             return;
         }
-        let top = self.log.log.as_ref().and_then(Log::top);
+        let top = self.log.top();
         self.update_audience(users, top).await;
     }
 
@@ -402,8 +408,11 @@ impl Actor {
 
     /// Tells the top sequence of a room that was written to within the last two intervals.
     async fn tell_position(&self) {
+        if mutant::is_on(Mutant::NoPositioning) {
+            return;
+        }
         let recently = |at: Instant| at.elapsed() < self.seat.position_interval * 2;
-        let Some(top) = self.log.log.as_ref().and_then(Log::top) else {
+        let Some(top) = self.log.top() else {
             return;
         };
         if self.last_append.is_some_and(recently) {

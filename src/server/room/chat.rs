@@ -11,16 +11,13 @@ use antiphon_protocol::message::{Message, RoomEvent, RoomEventKind};
 use antiphon_protocol::peer::{OwnCopy, RoomCommand, RoomOutcome};
 use antiphon_protocol::{ClientId, ErrorBody, UserName};
 
-use super::actor::{Actor, event, message_delivery};
+use super::actor::{Actor, event, message_delivery, nobody};
 use super::membership::room_not_found;
 use super::{ReplyTo, Stored};
 use crate::server::message::view;
 use crate::server::predecessor::admit;
 use crate::server::recorder::{Draft, Log, Part, Written, leader_unavailable, store_unavailable};
 use crate::server::retention::expires_before;
-
-/// The sender of a leader's mark. Names that begin with `_` can't be registered.
-const MARK_SENDER: &str = "_leader";
 
 type Chat = (UserName, RoomCommand, ReplyTo);
 
@@ -97,19 +94,27 @@ impl Actor {
             .is_some_and(|row| row.standing.is_member())
     }
 
-    /// Makes sure that the room is there and its log carries this term's mark.
-    pub(super) async fn writable(&mut self) -> Result<(), ErrorBody> {
+    /// Makes sure that the room is there and that a message may be the next in its log.
+    async fn writable(&mut self) -> Result<(), ErrorBody> {
         if self.load().await?.is_none() {
             return Err(room_not_found());
         }
-        if self.log.sealed {
+        if self.log.is_open() {
             return Ok(());
         }
-        let sender = UserName::parse(MARK_SENDER).expect("a name by the rules");
+        self.seal().await
+    }
+
+    /// Makes sure that no leader before this one can write to the log any more: it ends with
+    /// a record of this term, or gets this term's mark. The room was loaded.
+    pub(super) async fn seal(&mut self) -> Result<(), ErrorBody> {
+        if self.log.is_sealed() {
+            return Ok(());
+        }
         let client_id = ClientId::parse(&self.seat.epoch.to_string()).expect("digits");
         let mark = Draft {
             kind: RecordKind::Epoch,
-            sender,
+            sender: nobody(),
             client_id,
             message_id: random::message_id(),
             body_hash: [0; 16],
@@ -119,7 +124,7 @@ impl Actor {
         };
         match self.append(vec![mark]).await.pop() {
             Some(Written::Stored(record) | Written::Duplicate(record)) => {
-                self.log.sealed = true;
+                self.log.seal();
                 let kind = RoomEventKind::Epoch;
                 let seq = Some(record.seq);
                 self.tell(RoomEvent {
@@ -138,7 +143,7 @@ impl Actor {
         if drafts.is_empty() {
             return Vec::new();
         }
-        let log = self.log.log.take();
+        let log = self.log.take();
         let log = log.unwrap_or_else(|| Log::new(self.conversation(), self.seat.epoch));
         let before = log.top();
         let mut parts = [Part::new(log, drafts)];
@@ -147,12 +152,13 @@ impl Actor {
         let (log, written) = part.finish();
         let stored = written
             .iter()
-            .filter(|outcome| matches!(outcome, Written::Stored(_)));
-        if log.top() != before.map(|top| top + stored.count() as u64) {
+            .filter(|outcome| matches!(outcome, Written::Stored(_)))
+            .count();
+        if log.top() != before.map(|top| top + stored as u64) {
             // Somebody else has written, or may have: the log knows, this memory does not.
             self.recent = None;
         }
-        self.log.log = Some(log);
+        self.log.put_back(log, stored > 0);
         self.last_append = Some(clock::now());
         if written
             .iter()

@@ -13,6 +13,7 @@ use antiphon_protocol::{ErrorBody, UserName};
 
 use super::ReplyTo;
 use super::actor::{Actor, Rechecks, Room, event};
+use super::log::RoomLog;
 
 /// No such room, as far as the asker may know.
 pub(crate) fn room_not_found() -> ErrorBody {
@@ -91,8 +92,9 @@ impl Actor {
             record: record.clone(),
             members,
         }));
-        self.log.log = None;
-        self.log.sealed = true;
+        // Whatever is in the log, the first append meets it.
+        self.log = RoomLog::behind(self.conversation(), self.seat.epoch, None)
+            .expect("nobody is deposed by an empty log");
         self.now_member(&user).await;
         Ok(RoomOutcome::Created(RoomInfoReply {
             room_name: record.name,
@@ -225,8 +227,10 @@ impl Actor {
             let message = "that user is not a member of the room";
             return Err(ErrorBody::new(404, "not_a_member", message));
         };
-        // The mark of this term keeps a leader before it from writing for who is kicked.
-        self.writable().await?;
+        if standing.is_member() {
+            // Keeps a leader before this one from writing for who is kicked.
+            self.seal().await?;
+        }
         self.erase(&target).await?;
         // An invitation that is taken back is nobody else's business.
         if standing.is_member() {

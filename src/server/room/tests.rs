@@ -7,6 +7,7 @@ mod audience;
 mod expiry;
 mod failing;
 mod messages;
+mod model;
 mod order;
 mod rules;
 

@@ -58,7 +58,7 @@ async fn deltas_follow_sessions_and_links() {
     assert!(audience(&two.catch_up().await).is_empty());
 
     // A link that ends takes its users along, and a new one starts with what is there.
-    term.leader.close_link(one.id, &one.node).await;
+    term.leader.close_link(one.id).await;
     two.up(&f.backends, "alice").await;
     two.catch_up().await;
     two.chat("alice", "alone").await;
@@ -227,7 +227,7 @@ async fn a_link_ends_by_itself_and_not_by_its_servers_name() {
     old.up(&f.backends, "bob").await;
     let mut new = term.link("f2");
     new.up(&f.backends, "bob").await;
-    term.leader.close_link(old.id, &old.node).await;
+    term.leader.close_link(old.id).await;
     one.chat("alice", "hello").await;
     assert_eq!(messages(&new.catch_up().await), [(1, "hello".into())]);
 }

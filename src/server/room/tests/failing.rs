@@ -1,10 +1,12 @@
 use std::sync::atomic::Ordering;
 
-use antiphon_core::contract::{BackendErrorKind, Standing};
+use antiphon_core::contract::{BackendErrorKind, MessageArchive, Standing};
+use antiphon_protocol::ConversationId;
 use antiphon_protocol::client::Visibility;
 
 use super::*;
 use crate::server::tests::support::archive::Fault;
+use crate::server::tests::support::record;
 
 async fn with_two() -> (Fixture, Term, Link, Link) {
     let f = fixture().await;
@@ -141,4 +143,39 @@ async fn a_deposed_leader_changes_no_members() {
     let rooms = &f.stores.backends.rooms;
     let standing = rooms.standing(&room(HALL), &user("alice")).await.unwrap();
     assert_eq!(standing, Some(Standing::Owner));
+}
+
+/// Found by the model of `model.rs`: what a new leader has read of a room holds, also if the
+/// one before it has not noticed yet.
+#[tokio::test]
+async fn a_room_that_was_read_belongs_to_the_new_term() {
+    let (f, old, mut old_link, _other) = with_two().await;
+    old_link.join("alice").await;
+    let new = f.leader(EPOCH + 1);
+    let mut new_link = new.link("f3");
+    new_link.join("alice").await;
+    let error = old_link.refused("alice", kick("bob")).await;
+    assert_eq!(error.ext, "leader_unavailable");
+    assert!(old.leader.scope().is_stopping());
+    new_link.chat("bob", "still in").await;
+}
+
+/// Found by the same: a deposed leader that comes to a room behind its successor's record
+/// must not write a mark of its own there.
+#[tokio::test]
+async fn a_leader_that_finds_a_newer_record_writes_nothing() {
+    let f = fixture().await;
+    f.stores.add_room(HALL, Visibility::Public, &["bob"]).await;
+    let old = f.leader(EPOCH);
+    let mut old_link = old.link("f1");
+    // The row has no newer epoch: the successor has only written to the log.
+    let hall = ConversationId::Room(room(HALL));
+    f.archive
+        .append(vec![record(&hall, 1, EPOCH + 1, "new-1")])
+        .await
+        .unwrap();
+    let error = old_link.refused("bob", chat("too late")).await;
+    assert_eq!(error.ext, "leader_unavailable");
+    assert!(old.leader.scope().is_stopping());
+    assert_eq!(f.stores.room_log(HALL).await.len(), 1);
 }

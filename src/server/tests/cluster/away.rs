@@ -8,6 +8,7 @@ use antiphon_protocol::client::Visibility;
 use serde_json::json;
 
 use super::*;
+use crate::server::session::lock;
 use crate::server::tests::support::until;
 
 async fn with_hall(plan: Plan) -> TestCluster {
@@ -122,5 +123,35 @@ async fn after_the_limit_rooms_are_read_only_and_direct_messages_go_on() {
     assert_eq!(cluster.leader().await, leader);
     assert_eq!(cluster.epoch(&leader), epoch);
     alice.say_until_acked(HALL, "after").await;
+    cluster.stop().await;
+}
+
+/// It would keep the rooms to itself for ever: the coordination service hears it well.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_that_the_others_cannot_reach_gives_way() {
+    let plan = Plan {
+        tune: |settings| settings.isolated_max = Duration::from_millis(500),
+        ..Plan::default()
+    };
+    let cluster = with_hall(plan).await;
+    let leader = cluster.leader().await;
+    let epoch = cluster.epoch(&leader);
+    let follower = a_follower(&cluster, &leader);
+    let mut alice = Client::login(cluster.client_addr(&follower), "alice").await;
+    alice.say_until_acked(HALL, "before").await;
+    let unreachable = cluster.servers[&leader].cluster_addr().to_string();
+    *lock(&cluster.proxies.refused) = Some(unreachable);
+    cluster.proxies.cut();
+    term_ends(&cluster, &leader).await;
+    alice.say_until_acked(HALL, "after").await;
+    let next = cluster.leader().await;
+    assert!(next != leader && cluster.epoch(&next) > epoch);
+    // It can reach the next one, so it serves again.
+    until("the former leader follows", async || {
+        cluster.servers[&leader].is_linked().then_some(())
+    })
+    .await;
+    let mut bob = Client::login(cluster.client_addr(&leader), "bob").await;
+    bob.say_until_acked(HALL, "on-the-former-leader").await;
     cluster.stop().await;
 }

@@ -3,14 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use antiphon_core::contract::{
     BackendResult, ClusterView, Contact, Coordinator, Leadership, NodeRecord, Registration,
 };
-use antiphon_core::net::ClusterKey;
-use antiphon_core::net::{TcpListener, TcpStream};
+use antiphon_core::net::{ClusterKey, TcpListener, TcpStream};
 use antiphon_core::shutdown::Shutdown;
 use antiphon_core::task::{self, TaskKind};
 use antiphon_core::words::Words;
@@ -19,6 +18,7 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 
 use super::{Stores, stores, until};
+use crate::server::session::lock;
 use crate::server::{AuthMode, Server, Settings, Sockets, start};
 
 /// Registers servers under the address of a proxy.
@@ -82,6 +82,8 @@ pub(crate) struct Proxies {
     scope: Shutdown,
     cut: watch::Sender<u64>,
     pub(crate) refuses: AtomicBool,
+    /// This address alone can't be reached.
+    pub(crate) refused: Mutex<Option<String>>,
     pub(crate) passed: AtomicUsize,
 }
 
@@ -91,6 +93,7 @@ impl Proxies {
             scope: Shutdown::new(),
             cut: watch::Sender::default(),
             refuses: AtomicBool::new(false),
+            refused: Mutex::default(),
             passed: AtomicUsize::new(0),
         })
     }
@@ -102,7 +105,8 @@ impl Proxies {
         let (proxies, target) = (Arc::clone(self), target.to_owned());
         task::spawn(&self.scope, TaskKind::HttpConnection, async move {
             while let Ok((mut dialer, _)) = listener.accept().await {
-                if proxies.refuses.load(Ordering::Relaxed) {
+                let refused = lock(&proxies.refused).as_ref() == Some(&target);
+                if refused || proxies.refuses.load(Ordering::Relaxed) {
                     continue;
                 }
                 proxies.passed.fetch_add(1, Ordering::Relaxed);
