@@ -2,7 +2,7 @@
 //! at once, everything is mended, and what was written down is judged. A number decides about
 //! everything that is drawn.
 //!
-//! `tests/scenarios --count 200 --seed 1000` plays many. Consecutive numbers deal all nemeses
+//! `tests/scenarios/play --count 200 --seed 1000` plays many. Consecutive numbers deal all nemeses
 //! out like a deck of cards, so that eleven of them play each nemesis once.
 
 mod nemesis;
@@ -62,7 +62,7 @@ async fn play(seeds: std::ops::Range<u64>) {
                     "{seed}: {labels}: FAILED, {seconds:.1} s\n{report}"
                 ));
                 say(&format!(
-                    "play it again: tests/scenarios --seed {seed} --count 1\nlogs: {}",
+                    "play it again: tests/scenarios/play --seed {seed} --count 1\nlogs: {}",
                     folder.display()
                 ));
                 failed.push(seed);

@@ -7,7 +7,10 @@
 //! its rounds, `resolve`), and the store: two unique keys and nothing else that would keep a
 //! log whole. Rules that are known to be wrong show that each property can fail.
 
-#![expect(clippy::print_stdout, reason = "how many states there are, and how a rule fails")]
+#![expect(
+    clippy::print_stdout,
+    reason = "how many states there are, and how a rule fails"
+)]
 
 mod leader;
 mod store;
