@@ -33,6 +33,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::connection::{Connection, RequestError};
 use crate::gateway::GatewayUrl;
 use crate::limits::REQUEST_TIMEOUT;
+use outbox::Queued;
 
 pub use builder::Builder;
 pub use outbox::SendError;
@@ -133,8 +134,7 @@ impl Stream for Events {
 
 enum Order {
     Send {
-        chat: Chat,
-        client_id: ClientId,
+        message: Queued,
         reply_tx: oneshot::Sender<Result<Ack, SendError>>,
     },
     Joined {
@@ -179,7 +179,7 @@ impl Client {
     /// # Errors
     ///
     /// Only after [`SendError::Unknown`] may the message be stored: retry with its id by
-    /// [`Client::send_with_id`], and it is stored once. A message that is sent after that
+    /// [`Client::send_again`], and it is stored once. A message that is sent after that
     /// error may come before it.
     ///
     /// # Cancel safety
@@ -193,7 +193,8 @@ impl Client {
     }
 
     /// As [`Client::send`], under a client id of the caller's: a retry takes effect once, also
-    /// after a restart of the program.
+    /// after a restart of the program. For an id that was sent before use
+    /// [`Client::send_again`], which keeps the order of what is sent around it.
     ///
     /// # Errors
     ///
@@ -220,19 +221,51 @@ impl Client {
         format: &str,
         client_id: ClientId,
     ) -> Result<Ack, SendError> {
+        self.send_message(target, text.into(), format, client_id, false)
+            .await
+    }
+
+    /// Sends a message again whose outcome is unknown, or that may have been stored: under the
+    /// same id, with the same text and format it takes effect once, and the receipt has the
+    /// place that it has. It has no place in the order of what is sent around it, because it
+    /// may be in the log already.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::send_with_id`].
+    pub async fn send_again(
+        &self,
+        target: Target,
+        text: impl Into<String>,
+        format: &str,
+        client_id: ClientId,
+    ) -> Result<Ack, SendError> {
+        self.send_message(target, text.into(), format, client_id, true)
+            .await
+    }
+
+    async fn send_message(
+        &self,
+        target: Target,
+        message: String,
+        format: &str,
+        client_id: ClientId,
+        again: bool,
+    ) -> Result<Ack, SendError> {
         let chat = Chat {
             target,
-            message: text.into(),
+            message,
             format: format.to_owned(),
             client_id: Some(client_id.clone()),
             after: None,
         };
         let (reply_tx, reply_rx) = oneshot::channel();
-        let order = Order::Send {
+        let message = Queued {
             chat,
             client_id: client_id.clone(),
-            reply_tx,
+            again,
         };
+        let order = Order::Send { message, reply_tx };
         // The first poll takes the message's place in the order, also of a task that has spent
         // its budget for this turn.
         tokio::task::unconstrained(self.order_tx.send(order))

@@ -139,6 +139,7 @@ observed!("room_store", RoomStore {
     member_count(room: &RoomName) -> u64;
     standing(room: &RoomName, user: &UserName) -> Option<Standing>;
     put_member(member: MemberRecord, epoch: u64) -> ();
+    claim(room: &RoomName, epoch: u64) -> Option<RoomRecord>;
     remove_member(room: &RoomName, user: &UserName, epoch: u64) -> ();
     rooms_of(user: &UserName) -> Vec<RoomName>;
     list(viewer: &UserName, prefix: &str, after: &str, limit: usize) -> Vec<RoomListing>;

@@ -110,9 +110,14 @@ fn report_panic(scope: &Shutdown, kind: TaskKind) {
     }
 }
 
-/// Runs blocking work on the runtime's blocking threads. `None` if it panicked.
+/// Runs blocking work on the runtime's blocking threads; in a simulation, which has no other
+/// threads, at once. `None` if it panicked.
 #[expect(clippy::disallowed_methods, reason = "the one place that spawns")]
 pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    #[cfg(feature = "simulation")]
+    if turmoil::in_simulation() {
+        return std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).ok();
+    }
     tokio::task::spawn_blocking(work).await.ok()
 }
 

@@ -2,7 +2,7 @@
 //! conversation always has the same writer here; writers on other servers are kept apart by
 //! the log itself.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
@@ -87,7 +87,7 @@ impl DirectWriters {
             let (message_tx, message_rx) = mpsc::channel(ROOM_QUEUE_DEPTH);
             let writer = Writer {
                 seat: seat.clone(),
-                tops: HashMap::new(),
+                tops: BTreeMap::new(),
                 remembered: Remembered::new(REMEMBERED_DIRECT_MAX),
             };
             task::spawn(
@@ -121,7 +121,7 @@ struct Top {
 
 struct Writer {
     seat: DirectSeat,
-    tops: HashMap<ConversationId, Top>,
+    tops: BTreeMap<ConversationId, Top>,
     remembered: Remembered<(ConversationId, UserName)>,
 }
 
@@ -147,7 +147,7 @@ impl Writer {
     }
 
     async fn write(&mut self, batch: Vec<DirectMessage>) {
-        let mut by_conversation: HashMap<ConversationId, Vec<DirectMessage>> = HashMap::new();
+        let mut by_conversation: BTreeMap<ConversationId, Vec<DirectMessage>> = BTreeMap::new();
         for message in batch {
             let conversation = ConversationId::direct(message.from.clone(), message.to.clone());
             by_conversation

@@ -1,7 +1,7 @@
 //! Deliveries on this server: who of its users hears a room, and pushing one encoded frame to
 //! all their sessions.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -18,7 +18,7 @@ use super::session::{Sessions, lock};
 #[derive(Debug)]
 pub(crate) struct FanOut {
     sessions: Arc<Sessions>,
-    audiences: Mutex<HashMap<RoomName, HashSet<UserName>>>,
+    audiences: Mutex<HashMap<RoomName, BTreeSet<UserName>>>,
     refused: AtomicU64,
 }
 

@@ -1,7 +1,7 @@
 //! Rooms, on their owner: one actor a room, which alone changes the room's members and gives
 //! its messages their order. Others hold a handle and send to its bounded queue.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -106,7 +106,7 @@ impl std::fmt::Debug for RoomSeat {
 #[derive(Debug)]
 pub(crate) struct Rooms {
     seat: Arc<RoomSeat>,
-    handles: Arc<Mutex<HashMap<RoomName, mpsc::Sender<RoomInput>>>>,
+    handles: Arc<Mutex<BTreeMap<RoomName, mpsc::Sender<RoomInput>>>>,
 }
 
 impl Rooms {

@@ -5,7 +5,7 @@
 //! unanswered is sent to the next one, in order; the log's unique keys absorb what had been
 //! done already. A command that may not be done twice is given up as unknown instead.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use antiphon_core::clock::{self, Instant};
@@ -28,6 +28,22 @@ struct Pending {
     completion: Completion,
     deadline: Instant,
     sent: bool,
+    /// An earlier leader may have done it.
+    sent_before: bool,
+}
+
+impl Pending {
+    /// What an answer says of the command: a message that this leader refuses may have been
+    /// stored by an earlier one, and its sender left since.
+    fn told(&self, outcome: RoomOutcome) -> RoomOutcome {
+        let is_chat = matches!(self.submit.command, RoomCommand::Chat { .. });
+        match outcome {
+            RoomOutcome::Failed(_) if is_chat && self.sent_before => {
+                RoomOutcome::Failed(unknown_outcome())
+            }
+            told => told,
+        }
+    }
 }
 
 enum Item {
@@ -43,7 +59,7 @@ struct Queue {
     next_request: u64,
     connected: bool,
     /// Logins that wait until the leader knows of them; by user, as one announces for all.
-    announced: HashMap<UserName, oneshot::Sender<()>>,
+    announced: BTreeMap<UserName, oneshot::Sender<()>>,
     forwards: usize,
     forwards_dropped: u64,
 }
@@ -104,6 +120,7 @@ impl Router {
                 completion,
                 deadline,
                 sent: false,
+                sent_before: false,
             },
         );
         queue.items.push_back(Item::Submit(request));
@@ -177,7 +194,8 @@ impl Router {
     pub(crate) fn complete(&self, request: u64, outcome: RoomOutcome) {
         let pending = lock(&self.queue).pending.remove(&request);
         if let Some(pending) = pending {
-            (pending.completion)(outcome);
+            let told = pending.told(outcome);
+            (pending.completion)(told);
         }
     }
 
@@ -255,10 +273,13 @@ impl Router {
     fn begin(&self) -> Vec<Completion> {
         let mut queue = lock(&self.queue);
         queue.connected = true;
-        let (again, unknown): (BTreeMap<u64, Pending>, BTreeMap<u64, Pending>) =
+        let (mut again, unknown): (BTreeMap<u64, Pending>, BTreeMap<u64, Pending>) =
             std::mem::take(&mut queue.pending)
                 .into_iter()
                 .partition(|(_, pending)| !pending.sent || pending.submit.command.is_idempotent());
+        for pending in again.values_mut() {
+            pending.sent_before |= pending.sent;
+        }
         let mut items: VecDeque<Item> =
             again.keys().map(|request| Item::Submit(*request)).collect();
         let kept = queue

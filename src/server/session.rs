@@ -1,7 +1,7 @@
 //! The last stage: each connection's bounded outbound queue, and the table of this server's
 //! sessions. A full queue closes its connection with 4300; nothing here ever waits.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use antiphon_core::mutant::{self, Mutant};
@@ -150,7 +150,7 @@ pub(crate) struct LocalSession {
 /// This server's sessions, by user.
 #[derive(Debug, Default)]
 pub(crate) struct Sessions {
-    users: Mutex<HashMap<UserName, Vec<LocalSession>>>,
+    users: Mutex<BTreeMap<UserName, Vec<LocalSession>>>,
 }
 
 impl Sessions {

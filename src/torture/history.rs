@@ -101,6 +101,9 @@ pub struct Run {
     pub own_cluster: bool,
     /// Whether it is told what the cluster's process takes.
     pub tells_usage: bool,
+    /// The most that may wait for one client, in bytes, if the servers' queues were watched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue_bytes_max: Option<u64>,
 }
 
 /// One attempt to send a message. A retry is another one under the same id.
@@ -289,6 +292,15 @@ pub enum Record {
         /// When.
         at: u64,
     },
+    /// More waited for one client of a server than ever before.
+    Queue {
+        /// The server.
+        server: String,
+        /// How much.
+        bytes: u64,
+        /// When it was seen.
+        at: u64,
+    },
     /// No load and no faults from here on.
     Healed {
         /// When.
@@ -328,6 +340,8 @@ pub struct History {
     pub leaders: Vec<(String, u64, u64)>,
     /// What the process took: process, bytes, files.
     pub usage: Vec<(u32, u64, u64)>,
+    /// The most that waited for one client: server, bytes.
+    pub queues: Vec<(String, u64)>,
     /// When all was mended.
     pub healed: Option<u64>,
     /// Conversations read back.
@@ -352,6 +366,7 @@ impl History {
             faults: Vec::new(),
             leaders: Vec::new(),
             usage: Vec::new(),
+            queues: Vec::new(),
             healed: None,
             heads: Vec::new(),
             log: Vec::new(),
@@ -378,6 +393,7 @@ impl History {
                 files,
                 ..
             } => self.usage.push((process, resident_bytes, files)),
+            Record::Queue { server, bytes, .. } => self.queues.push((server, bytes)),
             Record::Healed { at } => self.healed = Some(at),
             Record::LogHead(head) => self.heads.push(head),
             Record::LogEntry(entry) => self.log.push(entry),

@@ -117,11 +117,6 @@ fn messages(text: &mut String, verdict: &Verdict) {
         "stored or delivered out of order".to_owned(),
     );
     row("gaps", n.gaps_told, "that clients were told of".to_owned());
-    row(
-        "tails",
-        n.tails_while_leaving,
-        "times that who was leaving a room got its last messages, but not all".to_owned(),
-    );
 }
 
 fn milliseconds(micros: u64) -> String {

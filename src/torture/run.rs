@@ -124,6 +124,7 @@ async fn record(
         },
         own_cluster: cluster.is_some(),
         tells_usage: watch::TELLS_USAGE,
+        queue_bytes_max: None,
     };
     recorder.put(Record::Run(run)).await;
     let named = Named {

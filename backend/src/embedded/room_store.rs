@@ -47,6 +47,21 @@ impl RoomStore for EmbeddedRoomStore {
             .await
     }
 
+    async fn claim(&self, room: &RoomName, epoch: u64) -> BackendResult<Option<RoomRecord>> {
+        let room = room.clone();
+        let work = move |connection: &Connection| {
+            let Some(mut row) = guarded(connection, &room, epoch)? else {
+                return Ok(None);
+            };
+            row.epoch = epoch;
+            room::update(connection, &row)?;
+            Ok(Some(row.record))
+        };
+        self.0
+            .write("room_store.claim", 1, move |w| work(w.connection))
+            .await
+    }
+
     async fn get(&self, room: &RoomName) -> BackendResult<Option<RoomRecord>> {
         let room = room.clone();
         let work =

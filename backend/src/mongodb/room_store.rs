@@ -11,7 +11,7 @@ mod listing;
 use std::sync::Arc;
 
 use antiphon_core::contract::{
-    BackendResult, MemberRecord, RoomListing, RoomRecord, RoomStore, Standing,
+    BackendErrorKind, BackendResult, MemberRecord, RoomListing, RoomRecord, RoomStore, Standing,
 };
 use antiphon_protocol::client::Visibility;
 use antiphon_protocol::{ConversationId, RoomName, UserName};
@@ -79,6 +79,11 @@ impl RoomStore for MongoRoomStore {
             decision::make(&self.0, &decision).await
         };
         self.0.write("room_store.create", work).await
+    }
+
+    async fn claim(&self, room: &RoomName, epoch: u64) -> BackendResult<Option<RoomRecord>> {
+        let work = claim(&self.0, room, epoch);
+        self.0.write("room_store.claim", work).await
     }
 
     async fn get(&self, room: &RoomName) -> BackendResult<Option<RoomRecord>> {
@@ -249,6 +254,22 @@ async fn set_read(
             Err(error) if is_duplicate(&error) && tries < UPSERTS_MAX => tries += 1,
             Err(error) => return Err(error.into()),
         }
+    }
+}
+
+/// One document changes, so this needs no transaction; any that is under way on the room meets
+/// it, and is taken back or was before it. Doing it twice is doing it once.
+async fn claim(store: &Store, name: &RoomName, epoch: u64) -> Result<Option<RoomRecord>, Failure> {
+    let epoch = stored(epoch)?;
+    let open = doc! { "name": name.as_str(), "epoch": { "$lte": epoch } };
+    let change = doc! { "$set": { "epoch": epoch }, "$inc": { "decisions": 1_i64 } };
+    let claimed = store.rooms.find_one_and_update(open, change).await?;
+    if let Some(room) = claimed {
+        return room_of(&room).map(Some);
+    }
+    match find_room(store, name).await? {
+        Some(_) => Err(Failure::Refused(BackendErrorKind::Conflict)),
+        None => Ok(None),
     }
 }
 

@@ -210,22 +210,18 @@ impl Actor {
 
     fn take_order(&mut self, order: Order) {
         match order {
-            Order::Send {
-                chat,
-                client_id,
-                reply_tx,
-            } => {
-                let now = clock::now();
-                answer(
-                    self.outbox
-                        .push(chat, client_id, reply_tx, now, self.send_deadline),
-                );
+            Order::Send { message, reply_tx } => {
+                let (now, patience) = (clock::now(), self.send_deadline);
+                answer(self.outbox.push(message, reply_tx, now, patience));
             }
             Order::Joined {
                 conversation,
                 last_seq,
-            } => self.cursors.begin(&conversation, last_seq),
-            Order::Left { conversation } => self.cursors.forget(&conversation),
+            } => {
+                let outputs = self.cursors.joined(&conversation, last_seq);
+                self.hand_on(outputs);
+            }
+            Order::Left { conversation } => self.cursors.left(&conversation),
             Order::Reconnect => self.leave_at = Some((clock::now(), RECONNECT_ASKED.to_owned())),
         }
     }

@@ -6,7 +6,7 @@
 //! again from the first. A send ends in one of three ways: acknowledged, refused (certainly
 //! not applied), or unknown.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
 use antiphon_core::clock::Instant;
@@ -39,6 +39,17 @@ pub enum SendError {
     },
 }
 
+/// A message to be sent.
+#[derive(Debug)]
+pub(crate) struct Queued {
+    /// The message.
+    pub(crate) chat: Chat,
+    /// Its id.
+    pub(crate) client_id: ClientId,
+    /// It was sent before.
+    pub(crate) again: bool,
+}
+
 /// How one attempt ended.
 #[derive(Debug)]
 pub(crate) enum Attempt {
@@ -57,6 +68,9 @@ struct Entry<R> {
     chat: Chat,
     client_id: ClientId,
     reply: R,
+    /// It was sent before, so it may have its place in the log already, and nothing can be
+    /// said about what is sent around it.
+    again: bool,
     in_flight: bool,
     /// An attempt had no answer, so a later refusal proves nothing.
     lost_before: bool,
@@ -75,10 +89,15 @@ impl<R> Lane<R> {
             .position(|entry| entry.client_id == *client_id)
     }
 
-    /// The id of the message before this place.
+    /// The id of the message that the one at this place follows. One that is sent again
+    /// follows none and has none that follows it: it may be in the log long since, and who
+    /// names it would pass what stands before it.
     fn before(&self, at: usize) -> Option<&ClientId> {
-        let before = at.checked_sub(1)?;
-        self.0.get(before).map(|entry| &entry.client_id)
+        if self.0.get(at)?.again {
+            return None;
+        }
+        let before = self.0.range(..at).rev().find(|entry| !entry.again);
+        before.map(|entry| &entry.client_id)
     }
 
     /// The tickets that may go out now, in order; and when the next one may, if time is what
@@ -104,7 +123,7 @@ impl<R> Lane<R> {
 /// The queue; `R` is where an outcome goes.
 #[derive(Debug)]
 pub(crate) struct Outbox<R> {
-    lanes: HashMap<Target, Lane<R>>,
+    lanes: BTreeMap<Target, Lane<R>>,
     /// Where each waiting message is.
     targets: HashMap<ClientId, Target>,
     queue_max: usize,
@@ -124,7 +143,7 @@ pub(crate) type Outcome<R> = (R, Result<Ack, SendError>);
 impl<R> Outbox<R> {
     pub(crate) fn new(queue_max: usize, now: Instant) -> Self {
         Self {
-            lanes: HashMap::new(),
+            lanes: BTreeMap::new(),
             targets: HashMap::new(),
             queue_max,
             next_ticket: 0,
@@ -148,8 +167,11 @@ impl<R> Outbox<R> {
     /// Queues a message that has a client id.
     pub(crate) fn push(
         &mut self,
-        chat: Chat,
-        client_id: ClientId,
+        Queued {
+            chat,
+            client_id,
+            again,
+        }: Queued,
         reply: R,
         now: Instant,
         patience: Duration,
@@ -173,6 +195,7 @@ impl<R> Outbox<R> {
             chat,
             client_id,
             reply,
+            again,
             in_flight: false,
             lost_before: false,
             not_before: now,

@@ -1,6 +1,6 @@
 //! The task that owns a socket: one loop that reads, writes and watches for silence.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -31,7 +31,7 @@ pub(super) struct Driver {
     event_tx: mpsc::Sender<ServerEvent>,
     /// An event that the channel had no room for: until it has, nothing is read.
     stuck: Option<ServerEvent>,
-    pending: HashMap<u64, ReplySlot>,
+    pending: BTreeMap<u64, ReplySlot>,
     scope: Shutdown,
     dead_peer_ms: Arc<AtomicU64>,
     silent_after: Instant,
@@ -56,7 +56,7 @@ impl Driver {
             outgoing_rx,
             event_tx,
             stuck: None,
-            pending: HashMap::new(),
+            pending: BTreeMap::new(),
             scope,
             dead_peer_ms,
             silent_after: now + silence,
@@ -223,7 +223,7 @@ fn written<E>(result: Result<Result<(), SocketError>, E>) -> Result<(), Closed> 
 }
 
 /// Keeps the place of a reply; false if there is none left or the caller is gone.
-fn register(pending: &mut HashMap<u64, ReplySlot>, number: u64, reply_tx: ReplySlot) -> bool {
+fn register(pending: &mut BTreeMap<u64, ReplySlot>, number: u64, reply_tx: ReplySlot) -> bool {
     if reply_tx.is_closed() {
         return false;
     }

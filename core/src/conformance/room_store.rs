@@ -19,6 +19,7 @@ pub async fn all(make: impl AsyncFn() -> Arc<dyn RoomStore>) {
     removing_takes_one_row_and_may_be_repeated(&*make().await).await;
     an_older_epoch_changes_nothing(&*make().await).await;
     a_newer_epoch_shuts_out_the_older(&*make().await).await;
+    a_claimed_room_is_written_by_older_epochs_no_more(&*make().await).await;
     the_epoch_guards_each_room_apart(&*make().await).await;
     invited_ones_are_no_members(&*make().await).await;
     listing::members_are_paged_by_name(&*make().await).await;
@@ -310,6 +311,35 @@ async fn a_newer_epoch_shuts_out_the_older(store: &dyn RoomStore) {
             .put_member(member("den", "nobody", Standing::Member), 11)
             .await,
     );
+}
+
+async fn a_claimed_room_is_written_by_older_epochs_no_more(store: &dyn RoomStore) {
+    make_room(store, "den", 3).await;
+    let den = room_name("den");
+    assert_eq!(
+        store.claim(&room_name("nowhere"), 7).await.expect("claim"),
+        None
+    );
+    let claimed = store.claim(&den, 7).await.expect("claim");
+    assert_eq!(claimed, store.get(&den).await.expect("get"));
+    assert!(claimed.is_some());
+    assert_conflict(
+        store
+            .put_member(member("den", "bob", Standing::Member), 6)
+            .await,
+    );
+    assert_conflict(store.claim(&den, 6).await.map(drop));
+    assert_eq!(
+        names(&store.members(&den).await.expect("members")),
+        ["owner"]
+    );
+    // Claiming again is nothing new.
+    store.claim(&den, 7).await.expect("claim");
+    store
+        .put_member(member("den", "bob", Standing::Member), 7)
+        .await
+        .expect("put");
+    assert_eq!(store.member_count(&den).await.expect("count"), 2);
 }
 
 async fn the_epoch_guards_each_room_apart(store: &dyn RoomStore) {

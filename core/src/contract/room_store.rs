@@ -75,6 +75,11 @@ pub trait RoomStore: Send + Sync {
         epoch: u64,
     ) -> BackendResult<()>;
 
+    /// The room of that name, from now on written under this epoch or a newer one only: a
+    /// leader reads a room behind this, so that nothing of an older leader is decided behind
+    /// what it reads. `None` if there is no such room, `Conflict` if a newer epoch wrote it.
+    async fn claim(&self, room: &RoomName, epoch: u64) -> BackendResult<Option<RoomRecord>>;
+
     /// The room of that name.
     async fn get(&self, room: &RoomName) -> BackendResult<Option<RoomRecord>>;
 

@@ -10,7 +10,7 @@ use crate::limits::MESSAGE_CHARS_MAX;
 use crate::name::{RoomName, UserName};
 
 /// Where a message goes.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Target {
     /// To a room.
     Room(RoomName),

@@ -185,6 +185,14 @@ impl RoomStore for MemoryRooms {
         Ok(())
     }
 
+    async fn claim(&self, room: &RoomName, epoch: u64) -> BackendResult<Option<RoomRecord>> {
+        match self.fence(room, epoch) {
+            Err(error) if error.kind == BackendErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+            Ok(()) => self.get(room).await,
+        }
+    }
+
     async fn remove_member(
         &self,
         room: &RoomName,

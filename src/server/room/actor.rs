@@ -202,7 +202,8 @@ impl Actor {
     /// Reads the room after it is taken for this term: a leader before this one can no longer
     /// change what is read here.
     async fn read(&self) -> Result<(Option<Room>, Option<Tail>), BackendError> {
-        let Some(record) = self.seat.rooms.get(&self.name).await? else {
+        let claimed = self.seat.rooms.claim(&self.name, self.seat.epoch).await?;
+        let Some(record) = claimed else {
             return Ok((None, None));
         };
         let (rooms, epoch) = (&self.seat.rooms, self.seat.epoch);

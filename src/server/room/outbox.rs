@@ -1,6 +1,6 @@
 //! The leader's bounded queues towards the servers, one a link.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -32,7 +32,7 @@ pub(crate) struct Outbox {
 /// Every link.
 #[derive(Debug, Default)]
 pub(crate) struct Outboxes {
-    links: Mutex<HashMap<LinkId, Outbox>>,
+    links: Mutex<BTreeMap<LinkId, Outbox>>,
     next: AtomicU64,
     overflows: AtomicU64,
     closed: Notify,

@@ -1,7 +1,7 @@
 //! Who is on which server, as the servers announce it over their links. The leader's memory
 //! of it is rebuilt whole after an election.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Mutex;
 
 use antiphon_protocol::peer::PeerUser;
@@ -19,7 +19,7 @@ struct Whereabouts {
 #[derive(Debug, Default)]
 struct Tables {
     users: HashMap<UserName, Whereabouts>,
-    links: HashMap<LinkId, HashSet<UserName>>,
+    links: BTreeMap<LinkId, BTreeSet<UserName>>,
 }
 
 /// The leader's map of users to links.

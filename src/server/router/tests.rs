@@ -194,6 +194,23 @@ async fn what_may_not_be_done_twice_is_unknown_once_it_was_sent() {
     assert_eq!(f.told(), [("sent".into(), "unknown_outcome".into())]);
 }
 
+/// Found by the simulation (seeds 12 and 30): the first leader had stored it, and the sender
+/// had left the room before the second refused it.
+#[tokio::test]
+async fn a_refusal_by_the_next_leader_says_nothing_of_what_the_last_one_did() {
+    let fixture = fixture().await;
+    fixture.chat("m1");
+    fixture.link(1).await;
+    fixture.chat("m2");
+    let frames = fixture.link(2).await;
+    let refusal = || RoomOutcome::Failed(ErrorBody::new(404, "room_not_found", "no such room"));
+    for frame in &frames {
+        fixture.router.complete(request(frame), refusal());
+    }
+    let told = [("m1", "unknown_outcome"), ("m2", "room_not_found")];
+    assert_eq!(fixture.told(), told.map(|(id, ext)| (id.into(), ext.into())));
+}
+
 /// Pitfalls 55 and 56: what does not reach a leader is told to its sender, never dropped.
 #[tokio::test]
 async fn deadlines_tell_what_is_certain() {

@@ -124,13 +124,27 @@ pub(super) fn recovery(index: &Index<'_>) -> Tally {
 /// C11.
 pub(super) fn usage(index: &Index<'_>) -> Tally {
     let run = &index.history.run;
-    if !run.own_cluster || !run.tells_usage {
+    let judges_process = run.own_cluster && run.tells_usage;
+    if !judges_process && run.queue_bytes_max.is_none() {
         return Tally::not_judged();
     }
     let mut tally = Tally::default();
-    let users = u64::from(run.users);
+    if judges_process {
+        process(index.history, &mut tally);
+    }
+    for (server, bytes) in &index.history.queues {
+        let bytes_max = run.queue_bytes_max.unwrap_or(u64::MAX);
+        tally.expect(*bytes <= bytes_max, || {
+            format!("{bytes} bytes waited for a client of {server}; at most {bytes_max} may")
+        });
+    }
+    tally
+}
+
+fn process(history: &History, tally: &mut Tally) {
+    let users = u64::from(history.run.users);
     let mut first: BTreeMap<u32, (u64, u64)> = BTreeMap::new();
-    for (process, bytes, files) in &index.history.usage {
+    for (process, bytes, files) in &history.usage {
         let (bytes_before, files_before) = *first.entry(*process).or_insert((*bytes, *files));
         let bytes_max =
             bytes_before.saturating_add(GROWTH_BYTES_MAX + users * GROWTH_BYTES_PER_USER_MAX);
@@ -142,5 +156,4 @@ pub(super) fn usage(index: &Index<'_>) -> Tally {
             )
         });
     }
-    tally
 }

@@ -35,8 +35,6 @@ pub struct Numbers {
     pub reordered: u64,
     /// Messages that clients said are gone.
     pub gaps_told: u64,
-    /// How often a client that was leaving a room was told its tail without all before it.
-    pub tails_while_leaving: u64,
     /// Sends under way while something was broken.
     pub hit_by_faults: u64,
     /// Clients.
@@ -105,7 +103,6 @@ impl Numbers {
 
     fn count_streams(&mut self, index: &Index<'_>) {
         for stream in &index.streams {
-            self.tails_while_leaving += stream.tails;
             for oddity in &stream.oddities {
                 match oddity {
                     Oddity::Doubled(_) => self.doubled += 1,

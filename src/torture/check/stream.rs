@@ -1,6 +1,6 @@
 //! What one client was told of one conversation, against the log: in order, each once, without
-//! holes. Who is leaving a room is owed nothing from then on. A client begins behind its first login and behind each join; the last messages of a
-//! room come again with a join, so each join allows one step that is no step forward by one.
+//! holes. A client begins behind its first login and behind each join; the last messages of a room
+//! come again with a join, so each join allows one step that is no step forward by one.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -15,8 +15,6 @@ pub(super) struct Stream<'h> {
     pub(super) conversation: &'h str,
     pub(super) deliveries: Vec<&'h Delivery>,
     pub(super) oddities: Vec<Oddity>,
-    /// How often it was told the tail of a room that it was leaving, not all of it.
-    pub(super) tails: u64,
     /// The client still followed it at the end, and had all before this place; `None` if it did
     /// not follow it then, or nobody knows.
     pub(super) reached: Option<u64>,
@@ -42,7 +40,6 @@ struct Raw<'h> {
     start: Option<u64>,
     deliveries: Vec<&'h Delivery>,
     joins: Vec<&'h Membership>,
-    leaves: Vec<&'h Membership>,
     gaps: Vec<(u64, u64)>,
     /// The last membership of the user, if there was any: joined for certain, left, or unknown.
     last: Option<&'h Membership>,
@@ -64,7 +61,6 @@ pub(super) fn walk<'h>(history: &'h History, logs: &BTreeMap<&'h str, Log<'h>>) 
             user: raw.user,
             conversation,
             reached: followed.then(|| walker.reached()).flatten(),
-            tails: walker.tails,
             oddities: walker.oddities,
             deliveries: raw.deliveries,
         }
@@ -102,20 +98,26 @@ fn gather<'h>(
         }
     }
     let mut last: HashMap<(&str, &str), &Membership> = HashMap::new();
+    let mut joins: HashMap<&str, Vec<&Membership>> = HashMap::new();
     for membership in &history.memberships {
         let of_user = (membership.user.as_str(), membership.conversation.as_str());
         // A refusal changed nothing.
         if membership.outcome != Outcome::Refused {
             last.insert(of_user, membership);
         }
-        let raw = streams
-            .entry((membership.session, &membership.conversation))
-            .or_default();
         if membership.joins && membership.outcome != Outcome::Refused {
-            raw.joins.push(membership);
+            joins.entry(&membership.user).or_default().push(membership);
         }
-        if !membership.joins && membership.outcome != Outcome::Refused {
-            raw.leaves.push(membership);
+    }
+    for session in &history.sessions {
+        // Whichever of the user's clients has joined, all of them are in.
+        for join in joins.get(session.user.as_str()).into_iter().flatten() {
+            let raw = streams.entry((session.session, &join.conversation));
+            let raw = raw.or_default();
+            // What was over before the login is in its list.
+            if join.session == session.session || join.end >= session.at || raw.start.is_none() {
+                raw.joins.push(join);
+            }
         }
     }
     for delivery in &history.deliveries {
@@ -149,8 +151,6 @@ struct Walker<'r, 'h> {
     began: u64,
     holes: Vec<(u64, u64)>,
     joins_used: usize,
-    leaves_used: usize,
-    tails: u64,
     oddities: Vec<Oddity>,
 }
 
@@ -163,8 +163,6 @@ impl<'r, 'h> Walker<'r, 'h> {
             began: raw.start.map_or(0, |start| start.saturating_add(1)),
             holes: Vec::new(),
             joins_used: 0,
-            leaves_used: 0,
-            tails: 0,
             oddities: Vec::new(),
         }
     }
@@ -192,10 +190,6 @@ impl<'r, 'h> Walker<'r, 'h> {
             .cursor
             .is_some_and(|cursor| seq > cursor && self.owed(cursor.saturating_add(1)) >= seq);
         if forward {
-            self.cursor = Some(seq);
-            return;
-        }
-        if self.is_leaving(delivery) {
             self.cursor = Some(seq);
             return;
         }
@@ -228,28 +222,6 @@ impl<'r, 'h> Walker<'r, 'h> {
                 self.oddities.push(odd);
             }
         }
-    }
-
-    /// Who is leaving is owed nothing any more, and may yet be told what was on its way: once
-    /// for a leave, and nothing that is said after the next join.
-    fn is_leaving(&mut self, delivery: &Delivery) -> bool {
-        if self.cursor.is_none_or(|cursor| delivery.seq <= cursor) {
-            return false;
-        }
-        for at in self.leaves_used..self.raw.leaves.len() {
-            let leave = self.raw.leaves[at];
-            let mut later = (self.raw.joins.iter()).filter(|join| join.begin >= leave.end);
-            let next = later.next();
-            let top = next.map_or(u64::MAX, |join| join.seq.unwrap_or(u64::MAX));
-            if leave.begin <= delivery.at && delivery.seq <= top {
-                self.leaves_used = at + 1;
-                // Later it is what a join brings.
-                let is_tail = next.is_none_or(|join| delivery.at < join.begin);
-                self.tails += u64::from(is_tail);
-                return true;
-            }
-        }
-        false
     }
 
     fn begins_by_join(&mut self, delivery: &Delivery) -> bool {

@@ -95,6 +95,7 @@ fn run() -> Run {
         settings: Vec::new(),
         own_cluster: true,
         tells_usage: true,
+        queue_bytes_max: Some(1_000),
     }
 }
 
@@ -370,8 +371,23 @@ fn c9_delivered_to_who_has_left() {
 }
 
 #[test]
+fn c11_over_the_bounds() {
+    fails(Checker::Bounds, |h| {
+        h.usage.push((0, 2_000 + 2 * GROWTH_BYTES_MAX, 12));
+    });
+    fails(Checker::Bounds, |h| h.usage.push((0, 2_000, 1_000)));
+    fails(Checker::Bounds, |h| h.queues.push(("s1".to_owned(), 1_001)));
+    fails(Checker::Bounds, |h| {
+        h.run.tells_usage = false;
+        h.queues = vec![("s1".to_owned(), 1_000), ("s2".to_owned(), 2_000)];
+    });
+    empty(Checker::Bounds, |h| h.usage.clear());
+}
+
+#[test]
 fn servers_of_others_are_not_judged() {
     let mut history = good();
+    history.run.queue_bytes_max = None;
     history.run.own_cluster = false;
     history.leaders.clear();
     history.usage.clear();
@@ -405,14 +421,22 @@ fn absurd_numbers_are_judged_too() {
     }
 }
 
-/// What was on its way while one left may come, with a hole before it.
+/// Another client of the same user has joined.
 #[test]
-fn c7_who_is_leaving_is_owed_nothing() {
-    for (at, wanted) in [(95, Status::Failed), (105, Status::Passed)] {
-        let mut history = good();
-        let first = delivered(&history, 2, "m3");
-        history.deliveries.remove(first);
-        history.deliveries[first].at = at;
-        assert_eq!(status(&judge(&history), Checker::Completeness), wanted);
-    }
+fn c9_a_join_is_the_user_s_and_not_one_client_s() {
+    let mut history = good();
+    let places = vec![];
+    history.sessions.push(Session {
+        session: 3,
+        user: "bob".to_owned(),
+        at: 145,
+        places,
+    });
+    let told = [("m6", 6), ("m7", 7)].map(|(id, seq)| delivery(3, id, "ada", seq, 172));
+    history.deliveries.extend(told);
+    history.deliveries.push(delivery(3, "d3", "ada", 1, 173));
+    let verdict = judge(&history);
+    assert!(verdict.passed, "{:#?}", verdict.findings);
+    history.memberships.retain(|membership| !membership.joins);
+    assert_eq!(status(&judge(&history), Checker::Access), Status::Failed);
 }

@@ -78,7 +78,7 @@ impl Hand {
         let pause = self.world.pace.retry_pause;
         let mut repeats = 0;
         loop {
-            let outcome = self.attempt(&target, &id, number).await;
+            let outcome = self.attempt(&target, &id, number, repeats > 0).await;
             match outcome {
                 Outcome::Ok if again && repeats == 0 => {}
                 Outcome::Unknown if repeats < REPEATS_MAX => clock::sleep(pause).await,
@@ -90,7 +90,7 @@ impl Hand {
         self.world.shown.acked.fetch_add(1, Ordering::Relaxed);
     }
 
-    async fn attempt(&self, target: &Target, id: &str, number: u64) -> Outcome {
+    async fn attempt(&self, target: &Target, id: &str, number: u64, again: bool) -> Outcome {
         let Current { session, client } = self.current();
         let conversation = match target {
             Target::Room(room) => format!("room:{room}"),
@@ -111,7 +111,12 @@ impl Hand {
             why: None,
         };
         let mut pending = Pending::new(&self.world.recorder, send, Record::Send);
-        let sent = client.send_with_id(target.clone(), id, client_id).await;
+        let target = target.clone();
+        let sent = if again {
+            client.send_again(target, id, "text", client_id).await
+        } else {
+            client.send_with_id(target, id, client_id).await
+        };
         let (outcome, seq, why) = outcome_of(sent);
         pending.ends(|send| {
             send.end = self.world.now();
@@ -180,6 +185,7 @@ fn membership_outcome(error: &RequestError, joins: bool) -> Outcome {
     match error {
         // Who is no member has left.
         RequestError::Refused(body) if !joins && body.ext == "room_not_found" => Outcome::Ok,
+        RequestError::Refused(body) if body.ext == "unknown_outcome" => Outcome::Unknown,
         RequestError::Refused(_)
         | RequestError::TooLarge
         | RequestError::Busy

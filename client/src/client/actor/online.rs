@@ -128,8 +128,8 @@ impl Actor {
     }
 
     /// What came before the reply to a join comes before the join, and what came before the
-    /// reply to a leave is still the room's: later it would seem to begin anew, with a hole
-    /// that nobody tells.
+    /// reply to a leave is still the room's: after it, it would have to wait for a `sync`, and
+    /// would be dropped.
     fn events_before(&mut self, order: &Order, events: &mut ServerEvents) {
         if matches!(order, Order::Joined { .. } | Order::Left { .. }) {
             while let Some(event) = events.try_recv() {
@@ -181,13 +181,14 @@ impl Actor {
                             progress |= moved;
                             self.hand_on(outputs);
                         }
+                        progress |= self.cursors.sync_ended(&cursors);
                     }
                     Err(error) => {
                         debug!(%error, "sync failed");
                         wait = too_fast(&error);
+                        self.cursors.sync_failed(&cursors);
                     }
                 }
-                self.cursors.sync_failed(&cursors);
                 self.syncing.ended(progress, wait);
                 if let Some(wait) = wait {
                     self.outbox.give_way(wait, clock::now());
@@ -246,17 +247,24 @@ impl Actor {
 
     fn on_room_event(&mut self, event: RoomEvent) {
         let conversation = format!("room:{}", event.room_name);
-        let gone = matches!(event.kind, RoomEventKind::Left | RoomEventKind::Kicked);
-        if gone && event.username.is_some() && event.username == self.username {
-            self.cursors.forget(&conversation);
-        } else if let Some(seq) = event.seq {
+        let own = event.username.is_some() && event.username == self.username;
+        match event.kind {
+            RoomEventKind::Left | RoomEventKind::Kicked if own => self.cursors.left(&conversation),
+            RoomEventKind::Joined if own => self.cursors.entered(&conversation),
+            RoomEventKind::Left
+            | RoomEventKind::Kicked
+            | RoomEventKind::Joined
+            | RoomEventKind::Invited
+            | RoomEventKind::Epoch => {}
+        }
+        if let Some(seq) = event.seq {
             let outputs = self.cursors.sealed(&conversation, seq);
             self.hand_on(outputs);
         }
         self.emit(Event::RoomEvent(event));
     }
 
-    fn hand_on(&mut self, outputs: Vec<Output>) {
+    pub(super) fn hand_on(&mut self, outputs: Vec<Output>) {
         for output in outputs {
             self.emit(match output {
                 Output::Message(message) => Event::Message(message),

@@ -145,6 +145,7 @@ fn a_new_login_keeps_cursors_of_the_same_log_only() {
 #[test]
 fn a_new_room_begins_where_it_is_seen_and_a_new_direct_conversation_at_one() {
     let mut cursors = logged_in_at(10);
+    cursors.entered("room:new");
     assert_eq!(shown(&cursors.message(message("room:new", 951))), "951");
     assert_eq!(shown(&cursors.message(message("user:bob", 3))), "");
     let wanted = cursors.take_wanted(9);
@@ -158,11 +159,110 @@ fn a_new_room_begins_where_it_is_seen_and_a_new_direct_conversation_at_one() {
 }
 
 #[test]
-fn a_room_that_was_left_is_forgotten() {
+fn nothing_is_wanted_of_a_room_that_was_left() {
     let mut cursors = logged_in_at(10);
     cursors.position("room:a", 20);
     cursors.login("log", &[]);
     assert_eq!(cursors.take_wanted(9), []);
+}
+
+/// Its server was behind: what it pushes is from before the user left.
+#[test]
+fn what_comes_after_a_leave_waits_for_the_server_s_word() {
+    for leave in [
+        |cursors: &mut Cursors| cursors.left("room:a"),
+        |cursors: &mut Cursors| assert!(!cursors.login("log", &[])),
+    ] {
+        let mut cursors = logged_in_at(10);
+        assert_eq!(deliver(&mut cursors, 11), "11");
+        leave(&mut cursors);
+        for seq in [9, 10, 11, 14, 15] {
+            assert_eq!(deliver(&mut cursors, seq), "", "old, or behind a hole");
+        }
+        let wanted = cursors.take_wanted(9);
+        assert_eq!(wanted[0].after_seq, 11);
+        assert!(cursors.sync_ended(&wanted), "it is not a member");
+        assert_eq!(cursors.take_wanted(9), []);
+        assert_eq!(deliver(&mut cursors, 16), "");
+        assert_eq!(cursors.take_wanted(9), wanted, "it may be one again");
+    }
+}
+
+#[test]
+fn who_is_a_member_after_all_gets_everything_since() {
+    let mut cursors = logged_in_at(10);
+    cursors.left("room:a");
+    assert_eq!(deliver(&mut cursors, 13), "");
+    let wanted = cursors.take_wanted(9);
+    // This may be of a later membership than the answer.
+    assert_eq!(deliver(&mut cursors, 14), "");
+    assert!(!cursors.sync_ended(&wanted));
+    assert_eq!(cursors.take_wanted(9), wanted);
+    let (outputs, _) = cursors.page(page(&[11, 12, 13, 14], &[], false, 14));
+    assert_eq!(shown(&outputs), "11 12 13 14");
+    assert_eq!(deliver(&mut cursors, 15), "15");
+}
+
+#[test]
+fn who_comes_back_begins_with_what_the_join_brings() {
+    for told in [true, false] {
+        let mut cursors = logged_in_at(10);
+        cursors.left("room:a");
+        if told {
+            cursors.entered("room:a");
+        }
+        let brought = [18, 19, 20].map(|seq| deliver(&mut cursors, seq));
+        let joined = shown(&cursors.joined("room:a", 20));
+        if told {
+            assert_eq!(
+                (brought.join(" ").as_str(), joined.as_str()),
+                ("18 19 20", "")
+            );
+        } else {
+            assert_eq!(
+                (brought.join("").as_str(), joined.as_str()),
+                ("", "18 19 20")
+            );
+        }
+        assert_eq!(deliver(&mut cursors, 21), "21");
+        assert_eq!(cursors.take_wanted(9), []);
+    }
+}
+
+#[test]
+fn a_page_of_an_earlier_membership_changes_nothing() {
+    let mut cursors = logged_in_at(10);
+    cursors.position("room:a", 20);
+    assert_eq!(cursors.take_wanted(9).len(), 1);
+    cursors.left("room:a");
+    cursors.joined("room:a", 30);
+    assert_eq!(shown(&cursors.page(page(&[11, 12], &[], true, 20)).0), "");
+    assert_eq!(deliver(&mut cursors, 31), "31");
+}
+
+/// A position that came after a page was made is above its top.
+#[test]
+fn a_page_does_not_take_back_what_was_told_since() {
+    let mut cursors = logged_in_at(10);
+    cursors.position("room:a", 11);
+    cursors.take_wanted(9);
+    cursors.position("room:a", 12);
+    assert_eq!(shown(&cursors.page(page(&[11], &[], false, 11)).0), "11");
+    assert_eq!(cursors.take_wanted(9)[0].after_seq, 11);
+}
+
+#[test]
+fn rooms_that_were_left_make_room_for_others() {
+    let mut cursors = Cursors::default();
+    for number in 0..CONVERSATIONS_MAX {
+        assert_eq!(shown(&cursors.joined(&format!("room:{number}"), 0)), "");
+    }
+    let new = |cursors: &mut Cursors| shown(&cursors.message(message("room:new", 7)));
+    assert_eq!(new(&mut cursors), "7", "without the promises");
+    cursors.left("room:5");
+    cursors.entered("room:new");
+    assert_eq!(new(&mut cursors), "7");
+    assert_eq!(new(&mut cursors), "", "once");
 }
 
 #[test]

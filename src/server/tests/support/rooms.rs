@@ -100,6 +100,11 @@ impl RoomStore for FaultyRooms {
         self.write(self.inner.put_member(member, epoch)).await
     }
 
+    async fn claim(&self, room: &RoomName, epoch: u64) -> BackendResult<Option<RoomRecord>> {
+        self.readable()?;
+        self.inner.claim(room, epoch).await
+    }
+
     async fn remove_member(
         &self,
         room: &RoomName,

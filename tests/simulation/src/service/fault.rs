@@ -1,4 +1,7 @@
 //! What can go wrong, for the nemesis of a simulation.
+//!
+//! A host that gets no answer from the store in time asks whether it is there. If it is not, the
+//! host's calls are refused at once until it is, which takes half a second to be noticed.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -111,6 +114,12 @@ impl Faults {
     /// once.
     pub fn crash_store(&self) {
         self.change(|world| world.store.crash());
+    }
+
+    /// The store stops in order: whatever it has applied is durable. All else is as with a
+    /// crash: who waits gets a timeout, who comes later is refused at once.
+    pub fn stop_store(&self) {
+        self.change(|world| world.store.stop());
     }
 
     /// The store is there again, with what it had synced.

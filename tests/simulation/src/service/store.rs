@@ -5,11 +5,13 @@
 //! and nothing else. A crash takes the store back to that.
 
 mod archive;
+mod gate;
 mod room;
 mod user;
 
 use std::collections::VecDeque;
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::time::Duration;
 
 use antiphon_core::contract::{BackendErrorKind, BackendResult, Record};
@@ -19,10 +21,8 @@ pub(super) use room::Rooms;
 pub(super) use user::Users;
 
 use super::line::Line;
-use super::world::Answer;
-
-/// The longest call of the production client, with its last look at whether the store is there.
-const CALL_DEADLINE: Duration = Duration::from_millis(4_500);
+use super::world::{Answer, World};
+use gate::Gate;
 
 /// What the store holds.
 #[derive(Debug, Clone, Default)]
@@ -96,6 +96,12 @@ impl Store {
         self.applied = self.durable.clone();
     }
 
+    /// Syncs whatever is applied, and stops without an answer to anybody.
+    pub(super) fn stop(&mut self) {
+        self.advance(u64::MAX);
+        self.crash();
+    }
+
     pub(super) fn restart(&mut self) {
         self.is_down = false;
     }
@@ -103,15 +109,15 @@ impl Store {
 
 /// A host's way to the store.
 #[derive(Debug, Clone)]
-pub(super) struct StoreLine(Line);
+pub(super) struct StoreLine(Arc<Gate>);
 
 impl StoreLine {
     pub(super) fn new(line: Line) -> Self {
-        Self(line)
+        Self(Arc::new(Gate::new(line)))
     }
 
     fn log_id(&self) -> String {
-        self.0.shared.lock().store.log_id.clone()
+        self.0.log_id()
     }
 
     /// Reads what is durable.
@@ -120,10 +126,9 @@ impl StoreLine {
         operation: &'static str,
         read: impl FnOnce(&Tables) -> T + Send + 'static,
     ) -> BackendResult<T> {
-        let work = move |world: &mut super::world::World, now_us| {
-            Answer::at_once(now_us, read(&world.store.durable))
-        };
-        self.0.call(operation, CALL_DEADLINE, work).await
+        let work =
+            move |world: &mut World, now_us| Answer::at_once(now_us, read(&world.store.durable));
+        self.0.call(operation, work).await
     }
 
     /// Writes; the answer comes when the write, and whatever it has seen, is durable.
@@ -142,7 +147,7 @@ impl StoreLine {
         write: impl Fn(&mut Tables) -> Result<T, BackendErrorKind> + Send + 'static,
         early: bool,
     ) -> BackendResult<T> {
-        let work = move |world: &mut super::world::World, now_us: u64| {
+        let work = move |world: &mut World, now_us: u64| {
             if world.store.is_full {
                 return Answer::refused(now_us, BackendErrorKind::Unavailable);
             }
@@ -159,6 +164,6 @@ impl StoreLine {
             let at_us = if early { now_us } else { at_us };
             Answer { result, at_us }
         };
-        self.0.call(operation, CALL_DEADLINE, work).await
+        self.0.call(operation, work).await
     }
 }

@@ -59,6 +59,12 @@ fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
+/// All is healed, and every host has had time to notice.
+async fn heal(services: &Services) {
+    services.faults().heal();
+    clock::sleep(seconds(1)).await;
+}
+
 async fn timed<T>(call: impl Future<Output = T>) -> (T, Duration) {
     let begun = clock::now();
     let result = call.await;

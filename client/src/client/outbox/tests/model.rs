@@ -133,17 +133,15 @@ impl World {
     fn send(&mut self, room: bool, bad: bool) {
         let (name, room) = (format!("m{}", self.number), ROOMS[usize::from(room)]);
         self.number += 1;
-        let mut message = chat(&name, room);
+        let mut message = message(&name, room, false);
         if bad {
-            message.message = "bad".into();
+            message.chat.message = "bad".into();
             self.bad.push(name.clone());
         } else {
             self.sent.entry(room.into()).or_default().push(name.clone());
         }
         let patience = Duration::from_secs(1_000_000);
-        let full = self
-            .outbox
-            .push(message, id(&name), name, self.now, patience);
+        let full = self.outbox.push(message, name, self.now, patience);
         assert!(full.is_none());
     }
 

@@ -151,6 +151,16 @@ impl RoomStore for Rooms {
             .await
     }
 
+    async fn claim(&self, room: &RoomName, epoch: u64) -> BackendResult<Option<RoomRecord>> {
+        let room = room.clone();
+        self.0
+            .write("room_store.claim", move |tables| {
+                let room = tables.rooms.decide(&room, epoch)?;
+                Ok(room.map(|room| room.record.clone()))
+            })
+            .await
+    }
+
     async fn get(&self, room: &RoomName) -> BackendResult<Option<RoomRecord>> {
         self.of_room("room_store.get", room, |room| Some(room.record.clone()))
             .await

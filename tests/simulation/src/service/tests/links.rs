@@ -3,7 +3,7 @@
 use antiphon_core::clock;
 use antiphon_core::contract::{AppendOutcome, BackendErrorKind, Tail};
 
-use super::{append, is_stored, millis, on_a_host, seconds, simulation, texts, timed};
+use super::{append, heal, is_stored, millis, on_a_host, seconds, simulation, texts, timed};
 use crate::service::{Link, Service, ServiceSettings, Services};
 
 const STORE: Service = Service::Store;
@@ -23,6 +23,7 @@ fn what_is_cut_never_arrives_and_is_waited_for() {
             AppendOutcome::Stored
         );
         faults.set_link("cut", STORE, Link::Up);
+        clock::sleep(seconds(1)).await;
         assert_eq!(append(&cut, 2, "two").await.unwrap(), AppendOutcome::Stored);
         assert_eq!(texts(&services), ["one", "two"]);
     });
@@ -51,8 +52,12 @@ fn one_way_is_applied_and_not_answered() {
         let (unknown, took) = timed(append(&a, 1, "stored")).await;
         assert_eq!(unknown.unwrap_err().kind, BackendErrorKind::Timeout);
         assert!(took > seconds(4), "{took:?}");
-        faults.heal();
+        let (refused, took) = timed(append(&a, 2, "refused")).await;
+        assert_eq!(refused.unwrap_err().kind, BackendErrorKind::Unavailable);
+        assert!(took < millis(20), "nobody waits twice: {took:?}");
+        heal(&services).await;
         assert!(is_stored(&a, "stored").await);
+        assert!(!is_stored(&a, "refused").await);
     });
 }
 
@@ -67,6 +72,7 @@ fn refused_is_told_at_once_and_nothing_is_done() {
         assert_eq!(faults.link("a", STORE), Link::Refused);
         faults.heal_links();
         assert_eq!(faults.link("a", STORE), Link::Up);
+        clock::sleep(seconds(1)).await;
         assert_eq!(append(&a, 1, "one").await.unwrap(), AppendOutcome::Stored);
         assert_eq!(texts(&services), ["one"]);
     });
@@ -84,9 +90,9 @@ fn slow_takes_longer_and_too_slow_is_applied_all_the_same() {
         let (unknown, took) = timed(append(&a, 2, "two")).await;
         assert_eq!(unknown.unwrap_err().kind, BackendErrorKind::Timeout);
         assert!(took < seconds(5), "{took:?}");
-        faults.heal();
+        heal(&services).await;
         assert!(!is_stored(&a, "two").await);
-        clock::sleep(seconds(4)).await;
+        clock::sleep(seconds(3)).await;
         assert!(is_stored(&a, "two").await);
     });
 }
@@ -147,7 +153,7 @@ fn what_was_held_too_long_arrives_in_order_or_never() {
         faults.set_link("gone", STORE, Link::Cut);
         faults.set_link("zombie", STORE, Link::Up);
         clock::sleep(seconds(1)).await;
-        faults.heal();
+        heal(&services).await;
         assert!(!is_stored(&gone, "never").await);
         assert_eq!(texts(&services), ["late-one", "late-two"]);
     });
@@ -164,8 +170,7 @@ fn a_late_append_meets_what_was_written_meanwhile() {
             append(&heir, 1, "new").await.unwrap(),
             AppendOutcome::Stored
         );
-        faults.heal();
-        clock::sleep(seconds(1)).await;
+        heal(&services).await;
         let taken = AppendOutcome::SequenceTaken(Tail { seq: 1, epoch: 1 });
         assert_eq!(append(&zombie, 1, "again").await.unwrap(), taken);
         assert_eq!(texts(&services), ["new"]);

@@ -1,12 +1,13 @@
 //! The same seed gives the same answers at the same times, through faults and crashes.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use antiphon_core::clock;
 use antiphon_core::contract::{Backends, NodeRecord};
 
-use super::{append, hall, millis, said, seeded, server};
-use crate::service::{Link, Service, Services};
+use super::{append, hall, millis, said, seeded, server, simulation};
+use crate::service::{Link, Service, ServiceSettings, Services};
 
 /// What a host has called and what it was told, with times.
 async fn work(services: Services, host: &'static str) -> Vec<String> {
@@ -84,6 +85,57 @@ fn a_seed_plays_the_same_again() {
         assert_eq!(*told, play(seed), "seed {seed}");
         assert!(told.iter().any(|line| line.contains("Timeout")), "{told:?}");
         assert!(told.iter().any(|line| line.contains("Stored")), "{told:?}");
+    }
+    assert_ne!(plays[0], plays[1]);
+}
+
+/// On hosts of their own, with the trouble made from outside, between two steps.
+fn play_on_hosts(seed: u64) -> Vec<String> {
+    let mut sim = simulation(seed);
+    let services = Services::new(seed, ServiceSettings::default());
+    let told: Arc<Mutex<Vec<String>>> = Arc::default();
+    for host in ["a", "b", "c"] {
+        let (services, told) = (services.clone(), Arc::clone(&told));
+        sim.host(host, move || {
+            let (services, told) = (services.clone(), Arc::clone(&told));
+            async move {
+                let lines = work(services, host).await;
+                told.lock().unwrap().extend(lines);
+                Ok(())
+            }
+        });
+    }
+    let faults = services.faults();
+    for step in 0..2_000 {
+        match step % 400 {
+            50 => faults.set_links("a", &Link::Held),
+            120 => faults.crash_store(),
+            140 => faults.restart_store(),
+            150 => faults.set_link("b", Service::Store, Link::OneWay),
+            200 => sim.crash("c"),
+            260 => sim.bounce("c"),
+            300 => faults.heal(),
+            _ => {}
+        }
+        sim.step().expect("a step");
+    }
+    let mut told = told.lock().unwrap().clone();
+    told.extend(
+        services
+            .records()
+            .iter()
+            .map(|record| format!("{record:?}")),
+    );
+    told
+}
+
+#[test]
+fn a_seed_plays_the_same_again_on_many_hosts() {
+    let plays: Vec<Vec<String>> = (0..5).map(play_on_hosts).collect();
+    for (seed, told) in (0..).zip(&plays) {
+        assert_eq!(*told, play_on_hosts(seed), "seed {seed}");
+        assert!(told.iter().any(|line| line.contains("Stored")), "{told:?}");
+        assert!(told.len() > 80, "{told:?}");
     }
     assert_ne!(plays[0], plays[1]);
 }

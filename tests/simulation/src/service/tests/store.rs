@@ -4,7 +4,7 @@ use antiphon_core::clock;
 use antiphon_core::contract::{AppendOutcome, BackendErrorKind, Tail, UserRecord};
 use antiphon_core::mutant::{self, Mutant};
 
-use super::{append, hall, is_stored, millis, on_a_host, said, seconds, texts, timed, user};
+use super::{append, hall, heal, is_stored, millis, on_a_host, said, seconds, texts, timed, user};
 use crate::service::{Link, Service};
 
 #[test]
@@ -31,14 +31,31 @@ fn a_crash_loses_exactly_what_was_not_synced() {
         let (away, took) = timed(append(&a, 3, "later")).await;
         assert_eq!(away.unwrap_err().kind, BackendErrorKind::Unavailable);
         assert!(took < millis(20), "{took:?}");
-        faults.restart_store();
-        faults.set_store_sync(None);
+        heal(&services).await;
         let tail = a.archive.tail(&hall()).await.unwrap();
         assert_eq!(tail, Some(Tail { seq: 2, epoch: 1 }));
         assert!(!is_stored(&a, "lost").await);
         // Neither of its keys is taken.
         assert_eq!(append(&a, 3, "lost").await.unwrap(), AppendOutcome::Stored);
         assert_eq!(texts(&services), ["acked", "synced", "lost"]);
+    });
+}
+
+#[test]
+fn an_orderly_stop_loses_nothing_and_answers_nobody() {
+    on_a_host(async |services| {
+        let (faults, a) = (services.faults(), services.backends("a"));
+        faults.set_store_sync(Some(seconds(1)..=seconds(1)));
+        let stopping = async {
+            clock::sleep(millis(500)).await;
+            faults.stop_store();
+        };
+        let (unknown, ()) = tokio::join!(append(&a, 1, "one"), stopping);
+        assert_eq!(unknown.unwrap_err().kind, BackendErrorKind::Timeout);
+        let away = append(&a, 2, "two").await.unwrap_err();
+        assert_eq!(away.kind, BackendErrorKind::Unavailable);
+        heal(&services).await;
+        assert!(is_stored(&a, "one").await);
     });
 }
 
@@ -50,7 +67,7 @@ fn a_restarted_store_is_as_fast_as_before() {
         faults.set_store_sync(Some(seconds(60)..=seconds(60)));
         assert!(append(&a, 1, "lost").await.is_err());
         faults.crash_store();
-        faults.heal();
+        heal(&services).await;
         let (stored, took) = timed(append(&a, 1, "one")).await;
         assert_eq!(stored.unwrap(), AppendOutcome::Stored);
         assert!(took < millis(50), "{took:?}");
@@ -76,6 +93,7 @@ fn what_was_acked_survives_every_crash() {
                 };
                 let text = format!("round{round}");
                 let (told, ()) = tokio::join!(append(&a, next, &text), crashing);
+                clock::sleep(seconds(1)).await;
                 match told {
                     Ok(AppendOutcome::Stored) => acked.push(text),
                     Ok(other) => panic!("{other:?}"),

@@ -1,0 +1,117 @@
+//! What a seed makes of a cluster and its users.
+
+use std::time::Duration;
+
+use antiphon::torture::load::Dice;
+
+use crate::schedule::{self, Planned};
+
+/// Servers.
+pub const SERVERS: usize = 3;
+/// Hosts on which users are.
+pub const CLIENT_HOSTS: usize = 3;
+/// How far time goes before the network and every host are looked at again.
+pub const TICK: Duration = Duration::from_millis(5);
+/// Each purpose has dice of its own, so that one more draw here changes nothing there.
+const OF_PLAN: u64 = 1;
+const OF_SCHEDULE: u64 = 2;
+
+/// What is demanded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Mode {
+    /// Anything may break, and is mended in the end: nothing is lost, doubled, reordered.
+    Safety,
+    /// A majority is mended, the rest stays broken: everybody can talk again.
+    Liveness,
+}
+
+impl Mode {
+    /// Both.
+    pub const ALL: &'static [Self] = &[Self::Safety, Self::Liveness];
+
+    /// The command that plays a seed again.
+    pub fn replay(self, seed: u64) -> String {
+        let mode = self.word();
+        format!("cargo run -p antiphon-simulation -- --seed {seed} --mode {mode}")
+    }
+
+    /// As it is written on the command line.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Safety => "safety",
+            Self::Liveness => "liveness",
+        }
+    }
+}
+
+/// One run.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Decides everything.
+    pub seed: u64,
+    /// What is demanded.
+    pub mode: Mode,
+    /// Users.
+    pub users: usize,
+    /// Rooms.
+    pub rooms: u32,
+    /// Messages a second and user.
+    pub rate: u32,
+    /// How long the users talk while things break.
+    pub load: Duration,
+    /// The longest that a packet takes on a whole link.
+    pub latency_max: Duration,
+    /// How often conversations tell where they stand.
+    pub position_interval: Duration,
+    /// How often servers ping clients.
+    pub ping_interval: Duration,
+    /// What breaks.
+    pub faults: Vec<Planned>,
+}
+
+impl Plan {
+    /// The run of a seed.
+    pub fn new(seed: u64, mode: Mode) -> Self {
+        let mut dice = Dice::new(seed, OF_PLAN);
+        let users = usize::try_from(2 * dice.between(4, 6)).unwrap_or(8);
+        let rooms = 3 + u32::from(dice.once_in(2));
+        let rate = 2 + u32::from(dice.once_in(2));
+        let load = Duration::from_millis(dice.between(22_000, 32_000));
+        let latency_max = Duration::from_millis(dice.between(3, 40));
+        let position_interval = Duration::from_millis(dice.between(2_000, 6_000));
+        let ping_interval = Duration::from_millis(dice.between(2_000, 5_000));
+        let faults = schedule::draw(&mut Dice::new(seed, OF_SCHEDULE), SERVERS, load);
+        Self {
+            seed,
+            mode,
+            users,
+            rooms,
+            rate,
+            load,
+            latency_max,
+            position_interval,
+            ping_interval,
+            faults,
+        }
+    }
+}
+
+/// A server's host.
+pub fn server(at: usize) -> String {
+    format!("server{}", at + 1)
+}
+
+/// A host of users.
+pub fn clients(at: usize) -> String {
+    format!("clients{}", at + 1)
+}
+
+/// The gateway's host.
+pub const GATEWAY: &str = "gateway";
+
+/// Every host.
+pub fn hosts() -> Vec<String> {
+    let servers = (0..SERVERS).map(server);
+    let clients = (0..CLIENT_HOSTS).map(clients);
+    servers.chain(clients).chain([GATEWAY.to_owned()]).collect()
+}
