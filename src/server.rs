@@ -10,6 +10,7 @@ mod connection;
 mod direct;
 mod fan_out;
 mod interceptor;
+mod lacking;
 mod leader;
 mod listener;
 mod message;
@@ -145,6 +146,9 @@ async fn start_in_span(
         }
     });
 
+    let telling = lacking::keep_told(Arc::clone(&node));
+    task::spawn(&workers, TaskKind::Timer, telling);
+
     let record = record(&node.settings, client_addr, cluster_addr);
     let cluster = Cluster::new(Arc::clone(&node), record, stored_tx, cluster_scope.clone());
     let leading = cluster.leading();
@@ -227,6 +231,7 @@ fn build(
         draining: AtomicBool::new(false),
         nowhere_to_go: AtomicBool::new(false),
         load_changed: tokio::sync::Notify::new(),
+        may_lack: tokio::sync::Notify::new(),
         id: std::sync::Mutex::new(NodeId {
             name: settings.name.clone(),
             incarnation: 0,

@@ -23,6 +23,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
+use super::lacking::is_anybody_gone;
 use super::leader::Leader;
 use super::node::Node;
 use super::peer::{LinkContext, LinkEnd, Wire, follower_side, leader_side};
@@ -181,9 +182,13 @@ impl Cluster {
             }
         };
         let mut leader: Option<Arc<Leader>> = None;
+        let mut seen = ClusterView::default();
         loop {
             let now = leadership.borrow_and_update().clone();
-            let seen = view.borrow_and_update().clone();
+            let before = std::mem::replace(&mut seen, view.borrow_and_update().clone());
+            if is_anybody_gone(&before, &seen) {
+                self.node.may_lack.notify_one();
+            }
             match now {
                 Leadership::Lost => break,
                 Leadership::Leader { epoch } => {
@@ -371,6 +376,7 @@ impl Cluster {
 
     /// Sends what is meant for the leader, and how loaded this server is.
     async fn drive(&self, frames: &mpsc::Sender<PeerFrame>) -> LinkEnd {
+        self.node.may_lack.notify_one();
         let loads = async {
             let mut ticks = clock::interval(PEER_PING_INTERVAL);
             loop {

@@ -23,7 +23,9 @@ use super::predecessor::{Remembered, admit};
 use super::recorder::{Draft, Log, Part, Recorder, Written};
 use super::room::{Stored, message_delivery, raw};
 use super::router::{Completion, Router, overloaded};
-use super::settings::{BATCH_MAX, DIRECT_WRITERS, REMEMBERED_DIRECT_MAX, ROOM_QUEUE_DEPTH};
+use super::settings::{
+    BATCH_MAX, DIRECT_WRITERS, PEER_SILENCE_MAX, REMEMBERED_DIRECT_MAX, ROOM_QUEUE_DEPTH,
+};
 
 /// Conversations whose top a writer remembers.
 const TOPS_MAX: usize = 10_000;
@@ -115,7 +117,8 @@ impl DirectWriters {
 }
 
 struct Top {
-    seq: u64,
+    /// `None` if the log must be asked.
+    seq: Option<u64>,
     written: Instant,
 }
 
@@ -162,8 +165,9 @@ impl Writer {
             if drafts.is_empty() {
                 continue;
             }
-            let log = match self.tops.get(&conversation) {
-                Some(top) => Log::at(conversation.clone(), 0, top.seq),
+            let top = self.tops.get(&conversation).and_then(|top| top.seq);
+            let log = match top {
+                Some(seq) => Log::at(conversation.clone(), 0, seq),
                 None => Log::new(conversation.clone(), 0),
             };
             parts.push(Part::new(log, drafts));
@@ -222,16 +226,8 @@ impl Writer {
         if self.tops.len() >= TOPS_MAX {
             self.tops.clear();
         }
-        match top {
-            Some(seq) => self.tops.insert(
-                conversation,
-                Top {
-                    seq,
-                    written: clock::now(),
-                },
-            ),
-            None => self.tops.remove(&conversation),
-        };
+        let written = clock::now();
+        self.tops.insert(conversation, Top { seq: top, written });
     }
 
     /// Delivers and acks one message; gives its record if it is new.
@@ -292,12 +288,14 @@ impl Writer {
     }
 
     /// Tells both users the top of every conversation that was written to within the last two
-    /// intervals. The log is asked: other servers write there too.
+    /// intervals, and long enough ago for a dead link to have been found out. The log is asked:
+    /// other servers write there too.
     async fn tell_positions(&mut self) {
         if mutant::is_on(Mutant::NoPositioning) {
             return;
         }
-        let recent = self.seat.position_interval * 2;
+        let interval = self.seat.position_interval;
+        let recent = interval + interval.max(PEER_SILENCE_MAX * 2);
         self.tops.retain(|_, top| top.written.elapsed() < recent);
         for conversation in self.tops.keys() {
             let ConversationId::Direct(a, b) = conversation else {

@@ -46,6 +46,8 @@ pub(crate) struct Node {
     pub(crate) nowhere_to_go: AtomicBool,
     /// Wakes whoever tells the leader how loaded this server is.
     pub(crate) load_changed: Notify,
+    /// Wakes whoever tells users what they may lack.
+    pub(crate) may_lack: Notify,
     /// Its registration; another one after it was lost.
     pub(crate) id: Mutex<NodeId>,
     /// What it counts.

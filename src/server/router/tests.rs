@@ -208,7 +208,10 @@ async fn a_refusal_by_the_next_leader_says_nothing_of_what_the_last_one_did() {
         fixture.router.complete(request(frame), refusal());
     }
     let told = [("m1", "unknown_outcome"), ("m2", "room_not_found")];
-    assert_eq!(fixture.told(), told.map(|(id, ext)| (id.into(), ext.into())));
+    assert_eq!(
+        fixture.told(),
+        told.map(|(id, ext)| (id.into(), ext.into()))
+    );
 }
 
 /// Pitfalls 55 and 56: what does not reach a leader is told to its sender, never dropped.

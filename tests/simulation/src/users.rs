@@ -106,6 +106,7 @@ pub(crate) fn told(plan: &Plan) -> Run {
         settings: settings(plan),
         own_cluster: true,
         tells_usage: false,
+        queue_bytes_max: None,
     }
 }
 
