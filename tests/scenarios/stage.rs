@@ -89,6 +89,7 @@ impl Stage {
             settings: vec![SETTING.to_owned()],
             own_cluster: true,
             tells_usage: false,
+            queue_bytes_max: None,
         };
         let (recorder, collected) = Recorder::memory(run);
         let gateway = GatewayUrl::parse(&self.plant.gateway_url()).unwrap();
@@ -242,7 +243,7 @@ async fn plant(
     redis: &RedisServer,
     mongo: &MongoServer,
 ) -> (Plant, TempDir) {
-    let folder = tempfile::tempdir().unwrap();
+    let mut folder = tempfile::tempdir().unwrap(); folder.disable_cleanup(true); eprintln!("{}", folder.path().display());
     let name = setup::run_name();
     let services = Services {
         coordinator: zookeeper.url("scenarios"),
