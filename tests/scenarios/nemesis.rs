@@ -76,8 +76,16 @@ impl Nemesis {
     }
 }
 
-/// The nemeses of a scenario.
+/// The nemeses of a scenario: those that `ANTIPHON_SCENARIO_NEMESES` names, or a hand.
 pub(super) fn dealt(seed: u64) -> Vec<Nemesis> {
+    if let Some(given) = std::env::var_os("ANTIPHON_SCENARIO_NEMESES") {
+        let given = given.into_string().expect("labels");
+        let one = |label: &str| {
+            let found = Nemesis::all().into_iter().find(|one| one.label() == label);
+            found.unwrap_or_else(|| panic!("no nemesis is called {label}"))
+        };
+        return given.split(',').map(one).collect();
+    }
     let mut deck = Nemesis::all();
     let hands = deck.len().div_ceil(EACH) as u64;
     Dice::new(seed / hands, 1).shuffle(&mut deck);

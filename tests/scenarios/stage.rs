@@ -243,7 +243,7 @@ async fn plant(
     redis: &RedisServer,
     mongo: &MongoServer,
 ) -> (Plant, TempDir) {
-    let mut folder = tempfile::tempdir().unwrap(); folder.disable_cleanup(true); eprintln!("{}", folder.path().display());
+    let folder = tempfile::tempdir().unwrap();
     let name = setup::run_name();
     let services = Services {
         coordinator: zookeeper.url("scenarios"),
