@@ -37,11 +37,11 @@ impl Pending {
     /// stored by an earlier one, and its sender left since.
     fn told(&self, outcome: RoomOutcome) -> RoomOutcome {
         let is_chat = matches!(self.submit.command, RoomCommand::Chat { .. });
-        match outcome {
-            RoomOutcome::Failed(_) if is_chat && self.sent_before => {
-                RoomOutcome::Failed(unknown_outcome())
-            }
-            told => told,
+        let failed = matches!(outcome, RoomOutcome::Failed(_));
+        if failed && is_chat && self.sent_before {
+            RoomOutcome::Failed(unknown_outcome())
+        } else {
+            outcome
         }
     }
 }

@@ -206,8 +206,6 @@ impl Actor {
         let Some(record) = claimed else {
             return Ok((None, None));
         };
-        let (rooms, epoch) = (&self.seat.rooms, self.seat.epoch);
-        rooms.remove_member(&self.name, &nobody(), epoch).await?;
         let rows = self.seat.rooms.members(&self.name).await?;
         let members = rows
             .into_iter()

@@ -116,9 +116,7 @@ impl Nemesis {
                 sim.crash(GATEWAY);
             }
             What::ClockJump => {
-                let jump = i64::try_from(dice.below(2 * JUMP_MS)).unwrap_or(0);
-                let offset = jump - i64::try_from(JUMP_MS).unwrap_or(0);
-                shared.servers[at].clock_ms.send_replace(offset);
+                shared.servers[at].clock_ms.send_replace(jump_ms(&mut dice));
             }
             What::CutClients => order(shared, 0..shared.plan.users, Order::Reconnect),
             What::NewSessions => {
@@ -240,6 +238,12 @@ fn order(shared: &Shared, users: impl Iterator<Item = usize>, order: Order) {
 /// A host with too much to do already is left alone.
 fn want(shared: &Shared, user: usize, wanted: Wanted) {
     let _ = shared.orders[user % CLIENT_HOSTS].try_send(wanted);
+}
+
+/// How far a wall clock jumps, either way.
+fn jump_ms(dice: &mut Dice) -> i64 {
+    let jump = i64::try_from(dice.below(2 * JUMP_MS)).unwrap_or(0);
+    jump - i64::try_from(JUMP_MS).unwrap_or(0)
 }
 
 /// What a history calls it, and where it is.
