@@ -6,4 +6,5 @@ mod failover;
 mod load;
 mod outage;
 mod partition;
+mod rolling;
 mod seed;
