@@ -27,7 +27,7 @@ use antiphon_core::contract::{BackendResult, MessageArchive, RoomStore, UserStor
 use mongodb::{Client, Collection};
 
 pub use indexes::IndexError;
-pub use opening::{ConnectError, MongoSettings};
+pub use opening::{ConnectError, MongoSettings, remove_database};
 
 use failure::{Effect, Failure};
 use gate::Gate;

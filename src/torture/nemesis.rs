@@ -13,6 +13,7 @@ use tokio::sync::Mutex;
 use super::cluster::OwnCluster;
 use super::history::{Fault, FaultKind, Record};
 use super::load::{Dice, Handle, Order, World};
+use super::plant::{Plant, PlantError};
 use super::process::ProcessError;
 use crate::up;
 use schedule::{
@@ -102,6 +103,26 @@ pub(super) async fn break_servers(frame: Frame, cluster: Shared) -> Result<(), P
         frame.note(fault.kind(), target, begin).await;
         frame.show("");
     }
+}
+
+/// Breaks separate processes and their ways until the time is over; in the end all is mended.
+pub(super) async fn break_plant(frame: Frame, plant: &Plant) -> Result<(), PlantError> {
+    let mut schedule = Schedule::of_plant(frame.world.seed);
+    loop {
+        clock::sleep(frame.gap.min(frame.left())).await;
+        let Some(blow) = schedule.next(frame.left()) else {
+            break;
+        };
+        if !plant.can(blow) {
+            continue;
+        }
+        frame.show(blow.kind().words());
+        let begin = frame.world.now();
+        let target = plant.strike(blow, &mut schedule.dice).await?;
+        frame.note(blow.kind(), target, begin).await;
+        frame.show("");
+    }
+    plant.heal().await
 }
 
 /// Breaks and mends; `None` if it could not be broken.

@@ -3,6 +3,7 @@
 //! proxy ([`super::proxy`]), so that networks can be broken as well as processes.
 
 mod blow;
+mod clear;
 mod look;
 mod server;
 mod strike;

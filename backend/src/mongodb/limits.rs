@@ -20,6 +20,8 @@ pub(super) const PING_DEADLINE: Duration = Duration::from_millis(500);
 pub(super) const PROBE_EVERY: Duration = Duration::from_millis(500);
 /// Longest start: indexes may have to be built.
 pub(super) const OPEN_DEADLINE: Duration = Duration::from_secs(600);
+/// Longest removal of a database.
+pub(super) const REMOVE_DEADLINE: Duration = Duration::from_secs(30);
 /// Connections to each server.
 pub(super) const CONNECTIONS_MAX: u32 = 64;
 /// Connections that open at the same time.

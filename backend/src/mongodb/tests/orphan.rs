@@ -58,3 +58,42 @@ async fn a_change_of_members_does_not_wait_for_a_dead_process() {
     rooms.put_member(member("bob"), 1).await.unwrap();
     assert_eq!(rooms.member_count(&hall).await.unwrap(), 2);
 }
+
+/// probe
+#[tokio::test(flavor = "multi_thread")]
+async fn probe_kill_sessions() {
+    let databases = Databases::start().await;
+    let url = databases.url();
+    let store = connect(&url).await;
+    let rooms = store.rooms();
+    let hall = RoomName::parse("hall").unwrap();
+    let record = RoomRecord {
+        name: hall.clone(),
+        visibility: Visibility::Public,
+        topic: String::new(),
+        created_at_ms: 0,
+    };
+    rooms.create(record, vec![], 1).await.unwrap();
+    let client = Client::with_uri_str(&url).await.unwrap();
+    let database = client.default_database().unwrap();
+    let mut dead = client.start_session().await.unwrap();
+    dead.start_transaction().await.unwrap();
+    (database.collection::<Document>("rooms"))
+        .update_one(doc! { "name": "hall" }, doc! { "$inc": { "decisions": 1 } })
+        .session(&mut dead)
+        .await
+        .unwrap();
+    let begun = clock::now();
+    let claimed = rooms.claim(&hall, 2).await;
+    eprintln!("claim: {claimed:?} after {:?}", begun.elapsed());
+    let lsid = dead.id().clone();
+    eprintln!("lsid {lsid:?}");
+    let other = Client::with_uri_str(&url).await.unwrap();
+    let killed = other.database("admin").run_command(doc! { "killSessions": [lsid] }).await;
+    eprintln!("killSessions: {killed:?}");
+    let begun = clock::now();
+    let claimed = rooms.claim(&hall, 2).await;
+    eprintln!("claim: {claimed:?} after {:?}", begun.elapsed());
+    let commit = dead.commit_transaction().await;
+    eprintln!("commit: {commit:?}");
+}
