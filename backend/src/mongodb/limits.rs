@@ -63,8 +63,7 @@ pub(super) const LOOKS_MAX: usize = 16;
 /// Expired tokens dropped with each token stored.
 pub(super) const TOKENS_DROPPED_MAX: i64 = 64;
 /// Runs of one transaction; a further one follows a conflict with another process. That one is
-/// a deposed leader, whose transaction ends at once, or it was killed: then the server keeps
-/// its transaction open for a minute, and waiting here would only hold up the room.
+/// a deposed leader, whose transaction ends at once or is ended.
 pub(super) const TRANSACTION_RUNS_MAX: u32 = 12;
 /// Commits of one transaction, when the outcome of one is not known.
 pub(super) const COMMITS_MAX: u32 = 3;
@@ -74,6 +73,11 @@ pub(super) const TRANSACTION_BACKOFF: (Duration, Duration) =
 /// Rooms that this process writes to at the same time; others wait, so that a process is
 /// never in conflict with itself.
 pub(super) const ROOM_LOCKS: usize = 64;
+/// So long a write to a room's document waits before it asks who holds it up.
+pub(super) const ROOM_PATIENCE: Duration = Duration::from_millis(500);
+/// Rooms behind each of these locks whose session this process remembers; when there are more,
+/// it starts again from none.
+pub(super) const NOTED_MAX: usize = 1_024;
 /// Upserts of a read cursor, when another process made the same one meanwhile.
 pub(super) const UPSERTS_MAX: u32 = 3;
 
