@@ -8,3 +8,4 @@ mod outage;
 mod partition;
 mod rolling;
 mod seed;
+mod torture;

@@ -7,6 +7,7 @@
 
 mod nemesis;
 mod stage;
+mod table;
 
 use std::collections::BTreeMap;
 

@@ -3,7 +3,6 @@
 //! proxy ([`super::proxy`]), so that networks can be broken as well as processes.
 
 mod blow;
-mod clear;
 mod look;
 mod server;
 mod strike;
@@ -22,6 +21,7 @@ use super::load::World;
 use super::process::ProcessError;
 use super::proxy::Proxy;
 use crate::cluster_key::{self, ClusterKeyError};
+use crate::role::{self, Left};
 use server::{Gateway, Server};
 use url::ServiceUrl;
 
@@ -78,6 +78,13 @@ impl Services {
             cache: self.cache.clone(),
             store: store.at(name.to_owned()).to_string(),
         })
+    }
+
+    /// Removes everything there, which a plant of this name has made in places of its own
+    /// ([`Services::apart`]). Gives what is left, and why.
+    pub async fn clear(&self, name: &str) -> Vec<Left> {
+        let urls = [&self.store, &self.cache, &self.coordinator];
+        role::remove_all(urls.map(String::as_str), name).await
     }
 }
 

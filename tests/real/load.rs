@@ -1,8 +1,8 @@
 //! Senders that don't stop, and what must be true of what they were told.
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use antiphon_client::protocol::client::{Secret, Target};

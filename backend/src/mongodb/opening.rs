@@ -113,7 +113,9 @@ pub async fn remove_database(url: &str) -> Result<(), ConnectError> {
     let client = Client::with_options(options).map_err(ConnectError::Url)?;
     let database = client.database(&name);
     let dropped = clock::timeout(REMOVE_DEADLINE, async { database.drop().await }).await;
-    dropped.map_err(|_| ConnectError::TooSlow)?.map_err(unreachable)
+    dropped
+        .map_err(|_| ConnectError::TooSlow)?
+        .map_err(unreachable)
 }
 
 async fn make_ready(

@@ -1,11 +1,11 @@
 //! Everything of one cluster is taken away, after its servers have ended.
 
 use antiphon_core::contract::BackendError;
+use antiphon_core::shutdown::Shutdown;
 use redis::cmd;
 
-use super::gate::Gate;
 use super::key::encode;
-use super::{RedisSettings, UrlError, address};
+use super::{RedisCache, RedisSettings, UrlError};
 
 /// Keys that one step looks at.
 const KEYS_A_STEP: usize = 1_000;
@@ -32,10 +32,12 @@ pub enum RemoveError {
 /// Removes every key that begins with the prefix of `settings`.
 pub async fn remove_keys(url: &str, settings: RedisSettings) -> Result<(), RemoveError> {
     const OPERATION: &str = "cache.remove";
-    let target = address::parse(url, &settings)?;
     // No character of it means anything in a pattern.
     let pattern = format!("{}:*", encode(&settings.prefix));
-    let gate = Gate::new(target, settings);
+    let scope = Shutdown::new();
+    let _stop = scope.token().clone().drop_guard();
+    // It is looked whether it serves; before that every call is refused.
+    let gate = RedisCache::connect(url, settings, &scope).await?.gate;
     if gate.is_cluster() {
         return Err(RemoveError::Cluster);
     }
