@@ -203,6 +203,9 @@ async fn up_until_stopped(config: &Config, dir: &Path, args: &UpArgs) -> ExitCod
         Ok(stop) => stop,
         Err(error) => return fail(&error),
     };
+    if let Err(error) = end_with_owner(args.while_input_lasts) {
+        return fail(&error);
+    }
     let up = match Up::start(config, dir, args.seed).await {
         Ok(up) => up,
         Err(error) => return fail(&error),
@@ -214,6 +217,18 @@ async fn up_until_stopped(config: &Config, dir: &Path, args: &UpArgs) -> ExitCod
     say_ready(args.json, &up::ready_line(&up), &welcome);
     keep_telling(|| "serving".to_owned());
     ended(up.run(stopping(stop)).await)
+}
+
+/// Ends this process with who started it, if that is wanted.
+fn end_with_owner(is_wanted: bool) -> std::io::Result<()> {
+    if is_wanted {
+        let gone = up::owner_gone()?;
+        drop(task::spawn(&Shutdown::new(), TaskKind::Timer, async {
+            gone.await;
+            end_at_once();
+        }));
+    }
+    Ok(())
 }
 
 /// Says the same thing to a process manager and to who started the process.
@@ -278,6 +293,9 @@ fn run_server(args: &ServerArgs) -> ExitCode {
             Err(error) => return fail(&error),
         };
         tokio::pin!(stop);
+        if let Err(error) = end_with_owner(args.while_input_lasts) {
+            return fail(&error);
+        }
         let role = match started(&mut stop, ServerRole::start(&config)).await {
             Ok(role) => role,
             Err(code) => return code,
@@ -303,6 +321,9 @@ fn run_gateway(args: &GatewayArgs) -> ExitCode {
             Err(error) => return fail(&error),
         };
         tokio::pin!(stop);
+        if let Err(error) = end_with_owner(args.while_input_lasts) {
+            return fail(&error);
+        }
         let role = match started(&mut stop, GatewayRole::start(&config)).await {
             Ok(role) => role,
             Err(code) => return code,

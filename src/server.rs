@@ -287,7 +287,7 @@ impl Server {
         self.node.metrics.refresh(&self.node, leads);
     }
 
-    /// Bytes that wait for the client that reads slowest.
+    /// Bytes of events that wait for the client that reads slowest.
     pub fn fullest_queue_bytes(&self) -> usize {
         self.node.sessions.fullest_queue_bytes()
     }

@@ -4,9 +4,11 @@
 
 mod banner;
 mod control;
+mod owner;
 
 pub use banner::{ready_line, welcome};
 pub use control::{ControlError, status, stop_server};
+pub use owner::owner_gone;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

@@ -7,9 +7,7 @@ use std::time::Duration;
 
 use antiphon_backend::mongodb::{self, MongoSettings, MongoStore};
 use antiphon_backend::redis::{self, RedisCache, RedisSettings, UrlError};
-use antiphon_backend::zookeeper::{
-    self, ZooKeeperCoordinator, ZooKeeperError, ZooKeeperSettings,
-};
+use antiphon_backend::zookeeper::{self, ZooKeeperCoordinator, ZooKeeperError, ZooKeeperSettings};
 use antiphon_core::backoff::Backoff;
 use antiphon_core::clock;
 use antiphon_core::contract::{

@@ -114,7 +114,7 @@ const GAUGES: [(&str, &str); 9] = [
     ("is_draining", "1 if this server takes no new clients"),
     (
         "fullest_queue_bytes",
-        "Bytes that wait for the client that reads slowest",
+        "Bytes of events that wait for the client that reads slowest",
     ),
     (
         "epoch",

@@ -20,9 +20,17 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[derive(Debug, Default)]
 struct Queue {
-    frames: VecDeque<Utf8Bytes>,
+    frames: VecDeque<Waiting>,
+    /// Of events.
     bytes: usize,
     closing: Option<CloseCode>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    frame: Utf8Bytes,
+    /// Its part of the queue's bytes: nothing if it is an answer.
+    counts: usize,
 }
 
 /// What waits to be written to one client.
@@ -56,8 +64,9 @@ impl Outbound {
             && queue.frames.len() < self.frames_max)
             || mutant::is_on(Mutant::UnboundedQueue);
         if fits {
-            queue.bytes += frame.len();
-            queue.frames.push_back(frame);
+            let counts = frame.len();
+            queue.bytes += counts;
+            queue.frames.push_back(Waiting { frame, counts });
         } else {
             queue.closing = Some(SLOW_CONSUMER);
             queue.frames.clear();
@@ -69,13 +78,13 @@ impl Outbound {
     }
 
     /// Queues the answer to a request. Answers are bounded by the requests in flight and by
-    /// the page size, so they don't count against the queue's bounds.
+    /// the page size, so their bytes don't count against the queue's bound: a page that is
+    /// bigger than that must not cost the connection that asked for it.
     pub(crate) fn push_reply(&self, frame: Utf8Bytes) {
         let mut queue = lock(&self.queue);
         // A connection that is about to be closed still gives its answers.
         if queue.closing != Some(SLOW_CONSUMER) {
-            queue.bytes += frame.len();
-            queue.frames.push_back(frame);
+            queue.frames.push_back(Waiting { frame, counts: 0 });
             drop(queue);
             self.changed.notify_one();
         }
@@ -123,11 +132,11 @@ impl Outbound {
         let mut queue = lock(&self.queue);
         let mut taken = 0;
         while taken < bytes {
-            let Some(frame) = queue.frames.pop_front() else {
+            let Some(Waiting { frame, counts }) = queue.frames.pop_front() else {
                 return queue.closing;
             };
             taken += frame.len();
-            queue.bytes -= frame.len();
+            queue.bytes -= counts;
             into.push(frame);
         }
         None
@@ -234,7 +243,7 @@ impl Sessions {
         }
     }
 
-    /// Bytes that wait in the fullest queue.
+    /// Bytes of events that wait in the fullest queue.
     pub(crate) fn fullest_queue_bytes(&self) -> usize {
         let users = lock(&self.users);
         let sessions = users.values().flatten();

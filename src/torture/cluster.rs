@@ -100,7 +100,8 @@ impl OwnCluster {
     fn arguments(&self) -> Vec<String> {
         let gateway = self.gateway.as_deref().unwrap_or("127.0.0.1:0");
         let servers = self.servers.to_string();
-        let mut arguments = vec!["--json", "--gateway-addr", gateway, "--servers", &servers];
+        let mut arguments = vec!["--json", "--while-input-lasts", "--gateway-addr", gateway];
+        arguments.extend(["--servers", &servers]);
         for setting in SETTINGS {
             arguments.extend(["--set", setting]);
         }

@@ -1,6 +1,6 @@
 //! A process of this program that a run starts and breaks. It sees no environment and no
 //! configuration but what it is given, says on its first line that it is ready, and dies with
-//! its owner.
+//! its owner: its standard input is a pipe that nobody writes to, and whose end is the owner's.
 
 use std::fs::OpenOptions;
 use std::io::{self, BufRead, BufReader};
@@ -62,7 +62,7 @@ impl Running {
             .process_group(0)
             .env_clear()
             .current_dir(folder)
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(stderr);
         let mut child = command.spawn().map_err(start)?;

@@ -113,3 +113,18 @@ fn older_sessions_end_and_the_newer_one_stays() {
         .collect();
     assert_eq!(closes, [Some(REPLACED), None, None]);
 }
+
+/// A page may be bigger than all the events that may wait; who asks for one while others talk
+/// keeps its connection.
+#[test]
+fn answers_do_not_count_against_the_bound_of_events() {
+    let outbound = Outbound::new(8, 4);
+    outbound.push_reply("a page of many messages".into());
+    assert!(outbound.push("an event".into()));
+    assert_eq!(outbound.waiting_bytes(), 8);
+    assert_eq!(taken(&outbound).0.len(), 2);
+    assert_eq!(outbound.waiting_bytes(), 0);
+    assert!(outbound.push("an event".into()));
+    assert!(!outbound.push("2".into()));
+    assert_eq!(taken(&outbound).1, Some(SLOW_CONSUMER));
+}

@@ -45,6 +45,9 @@ impl Listener {
                     logged_in = true;
                     self.session(&conversations).await;
                 }
+                Event::LoggedIn { .. } => {
+                    self.world.shown.resumed.fetch_add(1, Ordering::Relaxed);
+                }
                 Event::Message(message) => {
                     let (seq, id) = (message.seq, message.message);
                     let from = message.from.as_str().to_owned();
@@ -57,7 +60,6 @@ impl Listener {
                 } => self.gap(&conversation, from, to).await,
                 Event::Connected { .. }
                 | Event::ResumeToken { .. }
-                | Event::LoggedIn { .. }
                 | Event::Disconnected { .. }
                 | Event::Presence(_)
                 | Event::RoomEvent(_)

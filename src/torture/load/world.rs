@@ -47,6 +47,8 @@ pub struct Shown {
     pub acked: AtomicU64,
     /// Deliveries.
     pub delivered: AtomicU64,
+    /// Logins of a client beyond its first.
+    pub resumed: AtomicU64,
     /// What is broken now, in words.
     pub fault: Mutex<String>,
 }

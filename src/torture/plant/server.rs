@@ -27,7 +27,9 @@ impl Job {
             program: plan.program.clone(),
             folder: plan.folder.clone(),
             role,
-            arguments: vec!["--json".to_owned()],
+            arguments: ["--json", "--while-input-lasts"]
+                .map(str::to_owned)
+                .to_vec(),
             log: format!("{label}.log"),
         };
         for setting in &plan.settings {

@@ -144,6 +144,7 @@ impl Ailing {
                     };
                     now.link(*at, Service::Coordinator, bad);
                 }
+                What::Halves => now.link(*at, Service::Coordinator, Bad::Cut),
                 What::CoordinatorDown => now.coordinator_down = true,
                 What::Crash
                 | What::Stop

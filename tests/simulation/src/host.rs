@@ -19,7 +19,7 @@ pub const GATEWAY_PORT: u16 = 7_000;
 /// Who looks after processes starts one again after so long.
 const START_PAUSE: Duration = Duration::from_millis(500);
 /// How often the process looks at itself.
-const LOOK_INTERVAL: Duration = Duration::from_millis(500);
+const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -81,6 +81,8 @@ async fn start(shared: &Shared, at: usize) -> Result<Server, Failure> {
             client: Some((address, CLIENT_PORT)),
         },
         position_interval: shared.plan.position_interval,
+        outbound_bytes_max: shared.plan.outbound_bytes_max,
+        outbound_frames_max: shared.plan.outbound_frames_max,
         ping_interval: shared.plan.ping_interval,
         pong_timeout: shared.plan.ping_interval,
         ..Settings::new(name.as_str(), shared.key.clone())
@@ -103,6 +105,7 @@ async fn until_stopped(shared: &Shared, at: usize, server: &Server) -> bool {
             _ = runs.wait_for(|runs| !*runs) => return true,
             _ = clock_ms.changed() => {}
             _ = looks.tick() => {
+                slot.waited(server.fullest_queue_bytes());
                 if server.is_broken() {
                     return false;
                 }

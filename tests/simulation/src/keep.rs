@@ -48,6 +48,13 @@ pub fn write(history: &History, out: &mut impl Write) -> io::Result<()> {
     let leaders = history.leaders.into_iter();
     let leaders = leaders.map(|(name, epoch, at)| Record::Leader { name, epoch, at });
     leaders.into_iter().try_for_each(&mut put)?;
+    let queues = history.queues.into_iter();
+    let queues = queues.map(|(server, bytes)| Record::Queue {
+        server,
+        bytes,
+        at: 0,
+    });
+    queues.into_iter().try_for_each(&mut put)?;
     history
         .healed
         .into_iter()

@@ -78,6 +78,24 @@ impl Nemesis {
         }
     }
 
+    /// Breaks for good what is to stay broken.
+    pub fn leave(&mut self, sim: &mut Sim<'_>, shared: &Shared, now: u64) {
+        for planned in &shared.plan.lasting {
+            self.begin(sim, shared, *planned, now);
+        }
+        for fault in &mut self.active {
+            fault.until = u64::MAX;
+            let told = Fault {
+                kind: fault.kind,
+                target: fault.target.clone(),
+                begin: fault.begin,
+                end: now,
+                lasting: true,
+            };
+            self.done.push((fault.planned.what, told));
+        }
+    }
+
     fn begin(&mut self, sim: &mut Sim<'_>, shared: &Shared, planned: Planned, now: u64) {
         let leader = shared.leader().map(|(at, _)| at);
         let at = match planned.target {
@@ -132,6 +150,7 @@ impl Nemesis {
             | What::CutServer
             | What::CutOneWay
             | What::CutOff
+            | What::Halves
             | What::CutFromClients
             | What::HoldLinks
             | What::Pause
@@ -179,6 +198,7 @@ impl Nemesis {
             | What::CutServer
             | What::CutOneWay
             | What::CutOff
+            | What::Halves
             | What::CutFromClients
             | What::HoldLinks
             | What::Pause
@@ -252,7 +272,7 @@ fn describe(what: What, at: usize, leads: bool) -> (FaultKind, String) {
         What::Crash | What::PowerCut => FaultKind::KillServer,
         What::Stop if leads => FaultKind::StopLeader,
         What::Stop => FaultKind::StopFollower,
-        What::CutServer | What::CutOff => FaultKind::CutServer,
+        What::CutServer | What::CutOff | What::Halves => FaultKind::CutServer,
         What::CutOneWay => FaultKind::CutOneWay,
         What::CutFromClients => FaultKind::CutClients,
         What::HoldLinks => FaultKind::HoldLinks,
@@ -298,7 +318,7 @@ fn links(planned: Planned, at: usize) -> BTreeMap<Direction, Wrong> {
     };
     match planned.what {
         What::PowerCut | What::CutOff => both(everybody, Wrong::Cut),
-        What::CutServer => both(others, Wrong::Cut),
+        What::CutServer | What::Halves => both(others, Wrong::Cut),
         What::CutFromClients => both(users, Wrong::Cut),
         What::HoldLinks => both(others, Wrong::Held),
         What::Pause => both(everybody, Wrong::Held),

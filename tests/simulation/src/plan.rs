@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use antiphon::torture::load::Dice;
+use antiphon_core::mutant::Mutant;
 
+use crate::mutants;
 use crate::schedule::{self, Planned};
 
 /// Servers.
@@ -12,9 +14,14 @@ pub const SERVERS: usize = 3;
 pub const CLIENT_HOSTS: usize = 3;
 /// How far time goes before the network and every host are looked at again.
 pub const TICK: Duration = Duration::from_millis(5);
+/// The users talk on for so long after all is mended.
+const AFTER_HEAL: Duration = Duration::from_secs(4);
+/// Where something stays broken, everybody gets messages acknowledged again within this time.
+pub const PROGRESS_MAX: Duration = Duration::from_secs(30);
 /// Each purpose has dice of its own, so that one more draw here changes nothing there.
 const OF_PLAN: u64 = 1;
 const OF_SCHEDULE: u64 = 2;
+const OF_LASTING: u64 = 3;
 
 /// What is demanded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -65,8 +72,22 @@ pub struct Plan {
     pub position_interval: Duration,
     /// How often servers ping clients.
     pub ping_interval: Duration,
+    /// Bytes that may wait for a client.
+    pub outbound_bytes_max: usize,
+    /// Frames that may wait for a client.
+    pub outbound_frames_max: usize,
+    /// Segments that fit into a connection; its writer waits when there are more.
+    pub tcp_capacity: usize,
+    /// How long the users talk on after all is mended.
+    pub after_heal: Duration,
+    /// The mistake that the schedule was made for, if it is not the seed's own.
+    pub made_for: Option<Mutant>,
+    /// The mistake that is on.
+    pub mistake: Option<Mutant>,
     /// What breaks.
     pub faults: Vec<Planned>,
+    /// What stays broken, where that is the question.
+    pub lasting: Vec<Planned>,
 }
 
 impl Plan {
@@ -80,7 +101,19 @@ impl Plan {
         let latency_max = Duration::from_millis(dice.between(3, 40));
         let position_interval = Duration::from_millis(dice.between(2_000, 6_000));
         let ping_interval = Duration::from_millis(dice.between(2_000, 5_000));
+        // Who reads slowly soon has a full queue, or the connection holds all of it.
+        let (tcp_capacity, outbound_frames_max) = match dice.once_in(2) {
+            true => (16, 32),
+            false => (4_096, 1_024),
+        };
         let faults = schedule::draw(&mut Dice::new(seed, OF_SCHEDULE), SERVERS, load);
+        let lasting = match mode {
+            Mode::Safety => Vec::new(),
+            Mode::Liveness => {
+                let mut dice = Dice::new(seed, OF_LASTING);
+                schedule::draw_lasting(&mut dice, SERVERS)
+            }
+        };
         Self {
             seed,
             mode,
@@ -91,7 +124,29 @@ impl Plan {
             latency_max,
             position_interval,
             ping_interval,
+            outbound_bytes_max: 1024 * 1024,
+            outbound_frames_max,
+            tcp_capacity,
+            after_heal: match mode {
+                Mode::Safety => AFTER_HEAL,
+                Mode::Liveness => AFTER_HEAL + PROGRESS_MAX,
+            },
+            made_for: None,
+            mistake: None,
             faults,
+            lasting,
+        }
+    }
+}
+
+impl Plan {
+    /// The command that plays this again.
+    pub fn replay(&self) -> String {
+        let again = self.mode.replay(self.seed);
+        match (self.made_for, self.mistake) {
+            (Some(mutant), None) => format!("{again} --mutant {} --off", mutants::word(mutant)),
+            (_, Some(mutant)) => format!("{again} --mutant {}", mutants::word(mutant)),
+            (None, None) => again,
         }
     }
 }

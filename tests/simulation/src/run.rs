@@ -1,19 +1,27 @@
 //! One run, from the empty cluster to the verdict, in this thread.
 
 use std::cell::Cell;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, UNIX_EPOCH};
 
 use antiphon::torture::check::{self, Status, Verdict};
-use antiphon::torture::history::{History, Record, Recorder};
+use antiphon::torture::history::{History, Outcome, Record, Recorder};
+use antiphon::torture::load::canonical;
+use antiphon_core::contract::Record as StoredRecord;
+use antiphon_core::mutant;
 use antiphon_core::net::ClusterKey;
 use antiphon_core::random;
 use antiphon_core::words::Words;
+use antiphon_protocol::ConversationId;
 use futures_util::FutureExt;
 use turmoil::{Builder, Sim};
 
 use crate::nemesis::Nemesis;
-use crate::plan::{CLIENT_HOSTS, GATEWAY, Plan, SERVERS, TICK, clients, server};
+use crate::plan::{
+    CLIENT_HOSTS, GATEWAY, Mode, PROGRESS_MAX, Plan, SERVERS, TICK, clients, server,
+};
 use crate::schedule::What;
 use crate::service::{ServiceSettings, Services};
 use crate::shared::{Shared, Stage};
@@ -23,10 +31,6 @@ use crate::{host, users};
 const EPOCH_SECONDS: u64 = 1_800_000_000;
 /// The shortest that a packet takes.
 const LATENCY_MIN: Duration = Duration::from_millis(1);
-/// Segments that fit into a connection.
-const TCP_CAPACITY: usize = 4_096;
-/// The users talk on for so long after all is mended.
-const AFTER_HEAL: Duration = Duration::from_secs(4);
 /// A connection whose packets were lost is found out within this time, since nothing here
 /// sends a lost packet again.
 const SETTLE: Duration = Duration::from_secs(22);
@@ -50,6 +54,8 @@ pub struct Played {
     pub broken: Vec<String>,
     /// What was broken on purpose.
     pub faults: Vec<What>,
+    /// Logins of clients beyond their first.
+    pub resumes: u64,
     /// Simulated time.
     pub simulated: Duration,
 }
@@ -64,6 +70,9 @@ impl Played {
     pub fn told(&self) -> String {
         let Plan { seed, mode, .. } = self.plan;
         let mut lines = vec![format!("seed {seed}, {}", mode.word())];
+        if let Some(mistake) = self.plan.mistake {
+            lines.push(format!("  with {mistake:?}"));
+        }
         for fault in &self.history.faults {
             let (begin, end) = (fault.begin / 1_000, fault.end / 1_000);
             let words = fault.kind.words();
@@ -93,7 +102,7 @@ impl Played {
             self.simulated.as_millis(),
         ));
         if !self.passed() {
-            lines.push(format!("  again: {}", mode.replay(seed)));
+            lines.push(format!("  again: {}", self.plan.replay()));
         }
         lines.join("\n")
     }
@@ -121,6 +130,7 @@ fn count_panics() {
 pub fn play(plan: Plan) -> Played {
     count_panics();
     PANICS.set(0);
+    let _on = plan.mistake.map(mutant::switch);
     random::seeded::seed(Some(plan.seed));
     let (recorder, collected) = Recorder::memory(users::told(&plan));
     let mut drive = Drive::new(plan, &recorder);
@@ -131,14 +141,65 @@ pub fn play(plan: Plan) -> Played {
     if PANICS.get() > 0 {
         broken.push(format!("{} panics", PANICS.get()));
     }
-    let history = collected.take();
+    let mut history = collected.take();
+    tell_terms(&mut history, &drive.shared.services.records());
+    if drive.shared.plan.mode == Mode::Liveness {
+        broken.extend(without_progress(&history, drive.healed_us));
+    }
     Played {
         plan: drive.shared.plan.clone(),
         verdict: check::judge(&history),
         history,
         broken,
         faults: drive.nemesis.done.iter().map(|(what, _)| *what).collect(),
+        resumes: drive.resumes(),
         simulated: drive.sim.elapsed(),
+    }
+}
+
+/// Users who got nothing acknowledged in time, in a room or in private, after a majority was
+/// mended.
+fn without_progress(history: &History, healed: u64) -> Vec<String> {
+    let bound = u64::try_from(PROGRESS_MAX.as_micros()).unwrap_or(u64::MAX);
+    let until = healed.saturating_add(bound);
+    let mut users: BTreeMap<&str, (bool, bool)> = BTreeMap::new();
+    for session in &history.sessions {
+        users.entry(&session.user).or_default();
+    }
+    for send in &history.sends {
+        let in_time = (healed..=until).contains(&send.end) && send.outcome == Outcome::Ok;
+        let (rooms, pairs) = users.entry(&send.user).or_default();
+        if in_time && send.conversation.starts_with("room:") {
+            *rooms = true;
+        } else if in_time {
+            *pairs = true;
+        }
+    }
+    let stuck = users
+        .into_iter()
+        .filter(|(_, (rooms, pairs))| !(*rooms && *pairs));
+    let words = |done: bool| if done { "" } else { "nothing " };
+    stuck
+        .map(|(user, (rooms, pairs))| {
+            let (rooms, pairs) = (words(rooms), words(pairs));
+            format!("{user} got {rooms}acknowledged in rooms, {pairs}in private")
+        })
+        .collect()
+}
+
+/// Adds to what clients have read the term of each record, which only the store knows.
+fn tell_terms(history: &mut History, records: &[StoredRecord]) {
+    let place = |record: &StoredRecord| {
+        let conversation = match &record.conversation {
+            ConversationId::Room(room) => format!("room:{room}"),
+            ConversationId::Direct(a, b) => canonical(a.as_str(), &format!("user:{b}")),
+        };
+        ((conversation, record.seq), record.epoch)
+    };
+    let terms: HashMap<(String, u64), u64> = records.iter().map(place).collect();
+    for entry in &mut history.log {
+        let place = (entry.conversation.clone(), entry.seq);
+        entry.epoch = terms.get(&place).copied();
     }
 }
 
@@ -149,8 +210,12 @@ struct Drive {
     nemesis: Nemesis,
     recorder: Recorder,
     term: Option<u64>,
+    /// The fullest queue noted of each server.
+    queues: [Option<u64>; SERVERS],
     load_began: Option<Duration>,
     healed: Option<Duration>,
+    /// The same by the users' clock.
+    healed_us: u64,
 }
 
 impl Drive {
@@ -163,7 +228,7 @@ impl Drive {
             .simulation_duration(END * 2)
             .min_message_latency(LATENCY_MIN)
             .max_message_latency(plan.latency_max)
-            .tcp_capacity(TCP_CAPACITY)
+            .tcp_capacity(plan.tcp_capacity)
             .enable_random_order()
             .build();
         let services = Services::new(plan.seed, ServiceSettings::default());
@@ -185,8 +250,10 @@ impl Drive {
             nemesis,
             recorder: recorder.clone(),
             term: None,
+            queues: [None; SERVERS],
             load_began: None,
             healed: None,
+            healed_us: 0,
         }
     }
 
@@ -212,12 +279,18 @@ impl Drive {
         elapsed.saturating_sub(began.unwrap_or(elapsed))
     }
 
+    fn resumes(&self) -> u64 {
+        let world = self.shared.world.borrow();
+        let shown = world.as_ref().map(|(world, _)| &world.shown.resumed);
+        shown.map_or(0, |resumed| resumed.load(Ordering::Relaxed))
+    }
+
     fn put(&self, record: Record) {
         let put = self.recorder.put(record).now_or_never();
         debug_assert!(put.is_some(), "memory never waits");
     }
 
-    /// Notes each new term.
+    /// Notes each new term, and each queue that is fuller than ever before.
     fn watch(&mut self) {
         if let Some((at, epoch)) = self.shared.leader()
             && self.term.is_none_or(|term| term < epoch)
@@ -225,6 +298,16 @@ impl Drive {
             self.term = Some(epoch);
             let (name, at) = (server(at), self.now());
             self.put(Record::Leader { name, epoch, at });
+        }
+        for number in 0..SERVERS {
+            let fullest = self.shared.servers[number].fullest_queue();
+            if let Some(bytes) = fullest
+                && fullest > self.queues[number]
+            {
+                self.queues[number] = fullest;
+                let (server, at) = (server(number), self.now());
+                self.put(Record::Queue { server, bytes, at });
+            }
         }
     }
 
@@ -244,12 +327,14 @@ impl Drive {
                 }
                 if load >= self.shared.plan.load && self.healed.is_none() {
                     self.nemesis.heal(&mut self.sim, &self.shared, now);
+                    self.nemesis.leave(&mut self.sim, &self.shared, now);
                     self.healed = Some(elapsed);
+                    self.healed_us = now;
                     for (_, fault) in &self.nemesis.done {
                         self.put(Record::Fault(fault.clone()));
                     }
                 }
-                self.healed.is_some() && since(self.healed) >= AFTER_HEAL
+                self.healed.is_some() && since(self.healed) >= self.shared.plan.after_heal
             }
             Stage::Drain => self.shared.all_done(stage) && since(self.healed) >= SETTLE,
             Stage::Over => false,

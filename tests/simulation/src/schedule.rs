@@ -54,6 +54,8 @@ breakages! {
     CutOneWay: "a server that is not heard", 3, (500, 12_000);
     /// A server is cut from everything: servers, clients, services.
     CutOff: "a server cut off", 3, (500, 12_000);
+    /// A server is cut from the other servers and from the coordinator.
+    Halves: "a server on its own side", 3, (500, 12_000);
     /// A server is cut from its clients.
     CutFromClients: "a server cut from clients", 2, (500, 12_000);
     /// What servers send each other comes late.
@@ -107,6 +109,7 @@ impl What {
             | Self::CutServer
             | Self::CutOneWay
             | Self::CutOff
+            | Self::Halves
             | Self::CutFromClients
             | Self::HoldLinks
             | Self::Pause
@@ -171,6 +174,36 @@ pub fn draw(dice: &mut Dice, servers: usize, load: Duration) -> Vec<Planned> {
     planned.retain(|fault| fault.at < load);
     planned.sort_by_key(|fault| fault.at);
     planned
+}
+
+/// What stays broken for good where a majority must make progress without it: one server, in
+/// one of these ways.
+const LASTING: &[What] = &[
+    What::Crash,
+    What::PowerCut,
+    What::CutOff,
+    What::Pause,
+    What::CutServer,
+    What::CutOneWay,
+    What::Halves,
+    What::CutFromClients,
+    What::CutFromStore,
+    What::StoreReplyLost,
+    What::CoordinatorCut,
+];
+/// And, once in two runs, the cache.
+const LASTING_OF_CACHE: &[What] = &[What::CacheDown, What::CacheHang, What::CutFromCache];
+
+/// What stays broken.
+pub fn draw_lasting(dice: &mut Dice, servers: usize) -> Vec<Planned> {
+    let mut left = |of: &[What]| {
+        let mut fault = one(dice, servers, Duration::ZERO);
+        fault.what = dice.pick(of).copied().unwrap_or(What::Crash);
+        (fault, dice.once_in(2))
+    };
+    let (server, too) = left(LASTING);
+    let cache = too.then(|| left(LASTING_OF_CACHE).0);
+    std::iter::once(server).chain(cache).collect()
 }
 
 fn one(dice: &mut Dice, servers: usize, from: Duration) -> Planned {

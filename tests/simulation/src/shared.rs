@@ -65,6 +65,8 @@ pub struct Slot {
     pub clock_ms: watch::Sender<i64>,
     /// Its terms of leadership, while it runs.
     leading: Mutex<Option<watch::Receiver<Option<u64>>>>,
+    /// The most that ever waited for one of its clients, in bytes, once that was looked at.
+    fullest_queue: Mutex<Option<u64>>,
 }
 
 impl Slot {
@@ -73,12 +75,25 @@ impl Slot {
             runs: watch::Sender::new(true),
             clock_ms: watch::Sender::new(0),
             leading: Mutex::default(),
+            fullest_queue: Mutex::default(),
         }
     }
 
     /// A server has started, or is no more.
     pub fn is(&self, leading: Option<watch::Receiver<Option<u64>>>) {
         *lock(&self.leading) = leading;
+    }
+
+    /// So many bytes wait for its slowest client.
+    pub fn waited(&self, bytes: usize) {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        let mut fullest = lock(&self.fullest_queue);
+        *fullest = (*fullest).max(Some(bytes));
+    }
+
+    /// The most that ever waited for one of its clients, in bytes, once that was looked at.
+    pub fn fullest_queue(&self) -> Option<u64> {
+        *lock(&self.fullest_queue)
     }
 
     /// The term that it leads, as far as it knows.

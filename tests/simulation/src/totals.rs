@@ -43,6 +43,7 @@ impl Totals {
         self.sent += numbers.sent;
         self.acked += numbers.acked;
         self.delivered += numbers.delivered;
+        self.resumes += played.resumes;
         self.leader_changes += numbers.leader_changes;
         if !played.passed() {
             self.failed.push(played.plan.seed);

@@ -106,7 +106,7 @@ pub(crate) fn told(plan: &Plan) -> Run {
         settings: settings(plan),
         own_cluster: true,
         tells_usage: false,
-        queue_bytes_max: None,
+        queue_bytes_max: u64::try_from(plan.outbound_bytes_max).ok(),
     }
 }
 

@@ -127,6 +127,12 @@ impl Actor {
         (answered || *at + DRAIN_LINGER <= now).then(|| DisconnectReason::Asked(reason.clone()))
     }
 
+    /// Whether the moment has come: what is owed an answer may still get it, and nothing new
+    /// is begun.
+    fn is_leaving(&self, now: Instant) -> bool {
+        self.leave_at.as_ref().is_some_and(|(at, _)| *at <= now)
+    }
+
     /// What came before the reply to a join comes before the join, and what came before the
     /// reply to a leave is still the room's: after it, it would have to wait for a `sync`, and
     /// would be dropped.
@@ -144,12 +150,13 @@ impl Actor {
             .leave_at
             .as_ref()
             .map(|(at, _)| if *at > now { *at } else { *at + DRAIN_LINGER });
-        let wakes = [self.outbox.next_wake(true), sync, leave];
+        // Who is about to leave sends nothing more, so nothing is to be sent in time.
+        let wakes = [self.outbox.next_wake(!self.is_leaving(now)), sync, leave];
         wakes.into_iter().flatten().min().unwrap_or(now + FAR)
     }
 
     fn start_work(&mut self, connection: &Connection, work: &Work, now: Instant) {
-        if self.leave_at.as_ref().is_some_and(|(at, _)| *at <= now) {
+        if self.is_leaving(now) {
             return;
         }
         // First: it costs more, so the messages would always be before it.

@@ -265,3 +265,37 @@ async fn a_message_keeps_its_format() {
     assert_eq!(chat["format"], "emote");
     assert_eq!(chat["message"], "waves");
 }
+
+/// A message that is due while the client leaves is the next connection's; until the last
+/// answer is there, nothing is to be done.
+#[tokio::test]
+async fn a_client_that_is_leaving_waits_and_does_not_spin() {
+    const DUE_MS: u64 = 20;
+    let polls = || {
+        let metrics = tokio::runtime::Handle::current().metrics();
+        metrics.worker_poll_count(0)
+    };
+    let (server, scope) = (FakeServer::start().await, Shutdown::new());
+    let (client, _events, mut socket) = logged_in(&server, &scope).await;
+    let sends = queued(&client, &["a-message-to-answer", "a-message-refused"]);
+    let (answered, _) = next_chat(&mut socket).await;
+    let (refused, _) = next_chat(&mut socket).await;
+    let body = json!({
+        "code": 429, "message": "too fast", "ext": "rate_limited", "retryable": true,
+        "retryAfterMs": DUE_MS,
+    });
+    socket.reply(&refused, "error", body).await;
+    socket
+        .push("reconnect", json!({"delayMs": 0, "reason": "drain"}))
+        .await;
+    let leaving = |state: &ConnectionState| matches!(state, ConnectionState::Draining { .. });
+    within(client.states().wait_for(leaving)).await.unwrap();
+    clock::sleep(Duration::from_millis(2 * DUE_MS)).await;
+    let before = polls();
+    clock::sleep(Duration::from_millis(10 * DUE_MS)).await;
+    let polled = polls() - before;
+    assert!(polled < 100, "{polled} polls while nothing happened");
+    socket.ack(&answered, 11, false).await;
+    assert_eq!(socket.expect_close().await, 1000);
+    drop(sends);
+}
