@@ -199,13 +199,10 @@ fn run_up(args: &UpArgs) -> ExitCode {
 }
 
 async fn up_until_stopped(config: &Config, dir: &Path, args: &UpArgs) -> ExitCode {
-    let stop = match stop_signals() {
+    let stop = match stop_signals(args.while_input_lasts) {
         Ok(stop) => stop,
         Err(error) => return fail(&error),
     };
-    if let Err(error) = end_with_owner(args.while_input_lasts) {
-        return fail(&error);
-    }
     let up = match Up::start(config, dir, args.seed).await {
         Ok(up) => up,
         Err(error) => return fail(&error),
@@ -217,18 +214,6 @@ async fn up_until_stopped(config: &Config, dir: &Path, args: &UpArgs) -> ExitCod
     say_ready(args.json, &up::ready_line(&up), &welcome);
     keep_telling(|| "serving".to_owned());
     ended(up.run(stopping(stop)).await)
-}
-
-/// Ends this process with who started it, if that is wanted.
-fn end_with_owner(is_wanted: bool) -> std::io::Result<()> {
-    if is_wanted {
-        let gone = up::owner_gone()?;
-        drop(task::spawn(&Shutdown::new(), TaskKind::Timer, async {
-            gone.await;
-            end_at_once();
-        }));
-    }
-    Ok(())
 }
 
 /// Says the same thing to a process manager and to who started the process.
@@ -288,14 +273,11 @@ fn run_server(args: &ServerArgs) -> ExitCode {
     };
     install_log(&config);
     runtime().block_on(async {
-        let stop = match stop_signals() {
+        let stop = match stop_signals(args.while_input_lasts) {
             Ok(stop) => stop,
             Err(error) => return fail(&error),
         };
         tokio::pin!(stop);
-        if let Err(error) = end_with_owner(args.while_input_lasts) {
-            return fail(&error);
-        }
         let role = match started(&mut stop, ServerRole::start(&config)).await {
             Ok(role) => role,
             Err(code) => return code,
@@ -316,14 +298,11 @@ fn run_gateway(args: &GatewayArgs) -> ExitCode {
     };
     install_log(&config);
     runtime().block_on(async {
-        let stop = match stop_signals() {
+        let stop = match stop_signals(args.while_input_lasts) {
             Ok(stop) => stop,
             Err(error) => return fail(&error),
         };
         tokio::pin!(stop);
-        if let Err(error) = end_with_owner(args.while_input_lasts) {
-            return fail(&error);
-        }
         let role = match started(&mut stop, GatewayRole::start(&config)).await {
             Ok(role) => role,
             Err(code) => return code,
@@ -395,8 +374,16 @@ fn reload_on_hangup(words: Arc<Words>) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Resolves at the first SIGINT or SIGTERM; a second one ends the process at once.
-fn stop_signals() -> std::io::Result<impl Future<Output = ()>> {
+/// Resolves at the first SIGINT or SIGTERM; a second one ends the process at once, as does the
+/// end of who started it, if that is wanted.
+fn stop_signals(with_owner: bool) -> std::io::Result<impl Future<Output = ()>> {
+    if with_owner {
+        let gone = up::owner_gone()?;
+        task::spawn(&Shutdown::new(), TaskKind::Timer, async {
+            gone.await;
+            end_at_once();
+        });
+    }
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     Ok(async move {
