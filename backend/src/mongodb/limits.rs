@@ -64,7 +64,7 @@ pub(super) const LOOKS_MAX: usize = 16;
 pub(super) const TOKENS_DROPPED_MAX: i64 = 64;
 /// Runs of one transaction; a further one follows a conflict with another process. That one is
 /// a deposed leader, whose transaction ends at once or is ended.
-pub(super) const TRANSACTION_RUNS_MAX: u32 = 12;
+pub(super) const TRANSACTION_RUNS_MAX: u32 = 64;
 /// Commits of one transaction, when the outcome of one is not known.
 pub(super) const COMMITS_MAX: u32 = 3;
 /// Back-off between two runs: the first bound and the largest.
