@@ -173,6 +173,10 @@ async fn run(cycles: u64, logs: u64, seed: u64) {
 /// A thousand times, or as often as the environment says.
 #[tokio::test(flavor = "multi_thread")]
 async fn who_comes_back_has_everything_or_is_told_what_is_gone() {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a test is no part of the program"
+    )]
     let cycles = std::env::var(CYCLES_VARIABLE);
     let cycles = cycles.map_or(CYCLES, |cycles| cycles.parse().expect("a number"));
     run(cycles, (cycles / CYCLES).max(LOGS_MIN), cycles).await;

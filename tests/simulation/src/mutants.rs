@@ -72,6 +72,8 @@ fn busy(seed: u64) -> Plan {
     Plan {
         users: 12,
         rate: 3,
+        outbound_frames_max: 1_024,
+        tcp_capacity: 4_096,
         ..Plan::new(seed, Mode::Safety)
     }
 }
@@ -134,6 +136,15 @@ fn coming_back(plan: Plan) -> Plan {
     }
 }
 
+/// Nothing that one server says reaches its clients, little of it fits into their connections,
+/// and it takes long until they are found dead.
 fn unread(plan: Plan) -> Plan {
-    plan
+    Plan {
+        load: Duration::from_secs(12),
+        ping_interval: Duration::from_secs(6),
+        outbound_bytes_max: 8 * 1024,
+        tcp_capacity: 16,
+        faults: vec![fault(What::CutFromClients, Target::Leader, 2_000, 7_000)],
+        ..plan
+    }
 }

@@ -224,6 +224,7 @@ fn entry(
     Record::LogEntry(LogEntry {
         conversation: called(conversation),
         seq,
+        epoch: None,
         from,
         id,
     })
