@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use antiphon_core::net::{ClusterKey, KEY_BYTES_MIN};
 use antiphon_core::random;
 
-const KEY_FILE: &str = "cluster.key";
+/// Its name in a data directory.
+pub(crate) const KEY_FILE: &str = "cluster.key";
 
 /// Why there is no key.
 #[derive(Debug, thiserror::Error)]

@@ -199,19 +199,10 @@ fn run_up(args: &UpArgs) -> ExitCode {
 }
 
 async fn up_until_stopped(config: &Config, dir: &Path, args: &UpArgs) -> ExitCode {
-    let stop = match stop_signals() {
+    let stop = match stop_signals(args.while_input_lasts) {
         Ok(stop) => stop,
         Err(error) => return fail(&error),
     };
-    if args.while_input_lasts {
-        match up::owner_gone() {
-            Ok(gone) => drop(task::spawn(&Shutdown::new(), TaskKind::Timer, async {
-                gone.await;
-                end_at_once();
-            })),
-            Err(error) => return fail(&error),
-        }
-    }
     let up = match Up::start(config, dir, args.seed).await {
         Ok(up) => up,
         Err(error) => return fail(&error),
@@ -282,7 +273,7 @@ fn run_server(args: &ServerArgs) -> ExitCode {
     };
     install_log(&config);
     runtime().block_on(async {
-        let stop = match stop_signals() {
+        let stop = match stop_signals(args.while_input_lasts) {
             Ok(stop) => stop,
             Err(error) => return fail(&error),
         };
@@ -307,7 +298,7 @@ fn run_gateway(args: &GatewayArgs) -> ExitCode {
     };
     install_log(&config);
     runtime().block_on(async {
-        let stop = match stop_signals() {
+        let stop = match stop_signals(args.while_input_lasts) {
             Ok(stop) => stop,
             Err(error) => return fail(&error),
         };
@@ -383,8 +374,16 @@ fn reload_on_hangup(words: Arc<Words>) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Resolves at the first SIGINT or SIGTERM; a second one ends the process at once.
-fn stop_signals() -> std::io::Result<impl Future<Output = ()>> {
+/// Resolves at the first SIGINT or SIGTERM; a second one ends the process at once, as does the
+/// end of who started it, if that is wanted.
+fn stop_signals(with_owner: bool) -> std::io::Result<impl Future<Output = ()>> {
+    if with_owner {
+        let gone = up::owner_gone()?;
+        task::spawn(&Shutdown::new(), TaskKind::Timer, async {
+            gone.await;
+            end_at_once();
+        });
+    }
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     Ok(async move {

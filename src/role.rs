@@ -5,6 +5,8 @@ mod connect;
 mod gateway;
 mod server;
 
+pub(crate) use connect::{Left, remove_all};
+
 pub use connect::{ConnectError, SharedStore, StatusSource};
 pub use gateway::GatewayRole;
 pub use server::ServerRole;

@@ -2,8 +2,9 @@
 //!
 //! A run starts `antiphon up` as a process of its own, lets users talk through the client
 //! library, breaks servers and clients by a seeded schedule, writes everything down
-//! ([`history`]), and judges what is written ([`check`]). Against a cluster of others it
-//! breaks its own clients only.
+//! ([`history`]), and judges what is written ([`check`]). On services that it is given it starts
+//! each server as a process ([`plant`]). Against a cluster of others it breaks its own clients
+//! only.
 //!
 //! [`load`], [`history`], [`check`] and [`report`] know nothing of the command: simulations and
 //! tests of separate processes use them as well.
@@ -14,10 +15,13 @@ mod cluster;
 pub mod history;
 pub mod load;
 mod nemesis;
+pub mod plant;
+mod process;
 mod progress;
 pub mod proxy;
 pub mod report;
 mod run;
+mod subject;
 mod watch;
 
 use std::path::Path;
@@ -32,7 +36,8 @@ use crate::output;
 use history::{History, HistoryError, WriteError};
 use load::LoadError;
 
-pub use cluster::ClusterError;
+pub use plant::PlantError;
+pub use process::ProcessError;
 
 /// Why a run has no verdict.
 #[derive(Debug, thiserror::Error)]
@@ -45,7 +50,10 @@ pub enum RunError {
     Folder(std::path::PathBuf, #[source] std::io::Error),
     /// The cluster.
     #[error(transparent)]
-    Cluster(#[from] ClusterError),
+    Cluster(#[from] ProcessError),
+    /// The cluster of separate processes.
+    #[error(transparent)]
+    Plant(#[from] PlantError),
     /// Accounts, logins, rooms, or the logs in the end.
     #[error(transparent)]
     Load(#[from] LoadError),
@@ -69,11 +77,12 @@ pub enum RunError {
 impl RunError {
     fn exit(&self) -> Exit {
         match self {
-            Self::Usage(_) => Exit::Usage,
+            Self::Usage(_) | Self::Plant(PlantError::Url(_)) => Exit::Usage,
             Self::Interrupted => Exit::Interrupted,
             Self::Load(LoadError::Setup(_)) => Exit::Unreachable,
             Self::Folder(..)
             | Self::Cluster(_)
+            | Self::Plant(_)
             | Self::Load(LoadError::ReadBack(_))
             | Self::Write(_)
             | Self::Read(_)
@@ -118,9 +127,11 @@ fn tell(history: &History, json: bool) -> bool {
 async fn until_interrupted(args: &TortureArgs) -> Result<bool, RunError> {
     let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Signals)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Signals)?;
-    tokio::select! {
-        done = Box::pin(run::run(args)) => done,
-        _ = interrupt.recv() => Err(RunError::Interrupted),
-        _ = terminate.recv() => Err(RunError::Interrupted),
-    }
+    let interrupted = async {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    };
+    Box::pin(run::run(args, interrupted)).await
 }

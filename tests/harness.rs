@@ -5,6 +5,7 @@ pub(crate) mod client;
 pub(crate) mod cluster;
 pub(crate) mod liar;
 pub(crate) mod link;
+pub(crate) mod netns;
 pub(crate) mod process;
 pub(crate) mod pty_bytes;
 pub(crate) mod raw;

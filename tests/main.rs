@@ -17,6 +17,7 @@ mod pipeline;
 mod real;
 mod retention;
 mod room;
+mod scenarios;
 mod script;
 mod sdk;
 mod seed;

@@ -5,4 +5,7 @@ mod ecosystem;
 mod failover;
 mod load;
 mod outage;
+mod partition;
+mod rolling;
 mod seed;
+mod torture;

@@ -201,6 +201,8 @@ fn wrong_flags_end_with_2() {
         &["--gateway", "ftp://here"],
         &["--gateway", "http://127.0.0.1:1", "--servers", "3"],
         &["--gateway", "http://127.0.0.1:1", "--user", "alice"],
+        &["--coordinator-url", "zk://127.0.0.1:1/"],
+        &["--store-url", "mongodb://127.0.0.1:1/"],
         &["check"],
     ];
     for arguments in wrong {

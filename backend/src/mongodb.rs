@@ -27,14 +27,14 @@ use antiphon_core::contract::{BackendResult, MessageArchive, RoomStore, UserStor
 use mongodb::{Client, Collection};
 
 pub use indexes::IndexError;
-pub use opening::{ConnectError, MongoSettings};
+pub use opening::{ConnectError, MongoSettings, remove_database};
 
 use failure::{Effect, Failure};
 use gate::Gate;
 use limits::{CALL_DEADLINE, ROOM_LOCKS, SCAN_DEADLINE};
 use message_archive::{Conversation, Mark, Message, Place, Tops};
 use opening::Opened;
-use room_store::{Cursor, Member, Room};
+use room_store::{Cursor, Member, Noted, Room};
 use user_store::{Token, User};
 
 /// A connected database.
@@ -60,7 +60,7 @@ struct Store {
     /// What this process knows of the logs' tops.
     tops: Tops,
     /// Held while a room is written to.
-    room_locks: Vec<tokio::sync::Mutex<()>>,
+    room_locks: Vec<tokio::sync::Mutex<Noted>>,
     log_id: String,
     generation: u64,
 }

@@ -12,6 +12,7 @@ mod gate;
 mod key;
 mod link;
 mod recent_messages;
+mod removal;
 mod script;
 mod server_directory;
 mod session_registry;
@@ -20,6 +21,7 @@ mod word_ranking;
 
 pub use address::UrlError;
 pub use breaker::RedisHealth;
+pub use removal::{RemoveError, remove_keys};
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -13,6 +13,7 @@ mod observer;
 mod record;
 mod registration;
 mod relay;
+mod removal;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +28,7 @@ use tokio::sync::watch;
 use tracing::info;
 
 pub use address::AddressError;
+pub use removal::remove_cluster;
 
 use address::Address;
 use client::Client;

@@ -25,7 +25,7 @@ fn duration(raw: &str) -> Result<Duration, String> {
 #[derive(Debug, Clone, Args)]
 #[command(
     args_conflicts_with_subcommands = true,
-    after_help = "It starts a cluster of its own in a temporary folder, and breaks that one only; with --gateway it puts load on a running cluster and breaks nothing but its own clients.\nIt ends with 0 if every promise was kept, with 1 if not, or if too little was seen to say so.\n\nExamples:\n  antiphon torture                                   a minute of it\n  antiphon torture --seed 7 --duration 10m --keep run.jsonl\n  antiphon torture check run.jsonl                   judge that history again\n  antiphon torture --gateway http://chat.example:8888"
+    after_help = "It starts a cluster of its own in a temporary folder, and breaks that one only; with --gateway it puts load on a running cluster and breaks nothing but its own clients.\nWith the three URLs of services it starts servers and gateways as processes on them, breaks those and their connections, and never a service. What it makes there has a name of its own: a database, keys with a prefix, a path in ZooKeeper. It removes them in the end, or says what is left.\nIt ends with 0 if every promise was kept, with 1 if not, or if too little was seen to say so.\n\nExamples:\n  antiphon torture                                   a minute of it\n  antiphon torture --seed 7 --duration 10m --keep run.jsonl\n  antiphon torture check run.jsonl                   judge that history again\n  antiphon torture --gateway http://chat.example:8888\n  antiphon torture --coordinator-url zk://127.0.0.1:2181/ --cache-url redis://127.0.0.1:6379/0 --store-url mongodb://127.0.0.1:27017/?directConnection=true"
 )]
 pub struct TortureArgs {
     /// Something else than a run.
@@ -55,6 +55,21 @@ pub struct TortureArgs {
     /// Put load on this cluster instead, and leave its servers alone
     #[arg(long, value_name = "URL", conflicts_with = "servers")]
     pub gateway: Option<String>,
+    /// Start each server as a process of its own, on this ZooKeeper, and break those and their
+    /// ways to the services: zk://HOST:PORT,HOST:PORT,HOST:PORT/PATH
+    #[arg(
+        long,
+        value_name = "URL",
+        requires_all = ["cache_url", "store_url"],
+        conflicts_with = "gateway"
+    )]
+    pub coordinator_url: Option<String>,
+    /// ... and on this Redis: redis://HOST:PORT/NUMBER
+    #[arg(long, value_name = "URL", requires = "coordinator_url")]
+    pub cache_url: Option<String>,
+    /// ... and on this MongoDB: mongodb://HOST:PORT/DATABASE; a database of the run's own is used
+    #[arg(long, value_name = "URL", requires = "coordinator_url")]
+    pub store_url: Option<String>,
     /// Log in under these existing names [default: accounts are made]
     #[arg(
         long,

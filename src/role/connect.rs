@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use antiphon_backend::mongodb::{self, MongoSettings, MongoStore};
-use antiphon_backend::redis::{RedisCache, RedisSettings, UrlError};
-use antiphon_backend::zookeeper::{ZooKeeperCoordinator, ZooKeeperError, ZooKeeperSettings};
+use antiphon_backend::redis::{self, RedisCache, RedisSettings, UrlError};
+use antiphon_backend::zookeeper::{self, ZooKeeperCoordinator, ZooKeeperError, ZooKeeperSettings};
 use antiphon_core::backoff::Backoff;
 use antiphon_core::clock;
 use antiphon_core::contract::{
@@ -56,6 +56,34 @@ pub(super) fn check_urls(config: &Config) -> Result<(), RoleError> {
 /// The key of the cache is set.
 pub(super) fn check_cache_url(config: &Config) -> Result<(), RoleError> {
     required(&config.cache.url, "cache.url", "--cache-url").map(|_| ())
+}
+
+/// What could not be removed, and why.
+pub(crate) type Left = (String, Box<dyn std::error::Error + Send + Sync>);
+
+/// Removes what a cluster has made on services that is its own: a database, the keys with
+/// `name` in front, a path. Its servers have ended.
+pub(crate) async fn remove_all([store, cache, coordinator]: [&str; 3], name: &str) -> Vec<Left> {
+    let settings = RedisSettings {
+        prefix: name.to_owned(),
+        ..RedisSettings::default()
+    };
+    let (store, cache, coordinator) = futures_util::join!(
+        mongodb::remove_database(store),
+        redis::remove_keys(cache, settings),
+        zookeeper::remove_cluster(coordinator),
+    );
+    let mut left: Vec<Left> = Vec::new();
+    if let Err(why) = store {
+        left.push((format!("the database {name}"), why.into()));
+    }
+    if let Err(why) = cache {
+        left.push((format!("keys {name}:* in the cache"), why.into()));
+    }
+    if let Err(why) = coordinator {
+        left.push((format!("the path .../{name} in ZooKeeper"), why.into()));
+    }
+    left
 }
 
 /// The three services, connected.

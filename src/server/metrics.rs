@@ -98,7 +98,7 @@ pub struct MetricTable {
 }
 
 /// Name and meaning of each gauge, in the order of [`MetricTable`] and of [`Metrics::refresh`].
-const GAUGES: [(&str, &str); 8] = [
+const GAUGES: [(&str, &str); 9] = [
     ("connections", "Open client connections"),
     ("users_connected", "Users logged in on this server"),
     (
@@ -115,6 +115,10 @@ const GAUGES: [(&str, &str); 8] = [
     (
         "fullest_queue_bytes",
         "Bytes of events that wait for the client that reads slowest",
+    ),
+    (
+        "epoch",
+        "The newest term of leadership that this server knows of",
     ),
 ];
 
@@ -191,6 +195,7 @@ impl Metrics {
             length(view.borrow().members.len()),
             i64::from(node.draining.load(Ordering::Relaxed)),
             length(node.sessions.fullest_queue_bytes()),
+            signed(node.newest_epoch.load(Ordering::Acquire)),
         ];
         for (gauge, value) in self.table.gauges.iter().zip(values) {
             gauge.get_or_create(&self.labels()).set(value);

@@ -10,9 +10,11 @@ use antiphon_core::clock::{self, Instant};
 use antiphon_core::shutdown::Shutdown;
 use tokio::sync::Mutex;
 
-use super::cluster::{ClusterError, OwnCluster};
+use super::cluster::OwnCluster;
 use super::history::{Fault, FaultKind, Record};
 use super::load::{Dice, Handle, Order, World};
+use super::plant::{Plant, PlantError};
+use super::process::ProcessError;
 use crate::up;
 use schedule::{
     Breaks, ClientFault, PAUSE_LONG_MS, PAUSE_SHORT_MS, SLOW_MS, Schedule, ServerFault,
@@ -71,7 +73,7 @@ impl Frame {
 }
 
 /// Breaks servers until the time is over; in the end a whole cluster runs.
-pub(super) async fn break_servers(frame: Frame, cluster: Shared) -> Result<(), ClusterError> {
+pub(super) async fn break_servers(frame: Frame, cluster: Shared) -> Result<(), ProcessError> {
     let mut schedule = Schedule::of_servers(frame.world.seed);
     let mut there = cluster.lock().await.servers();
     loop {
@@ -103,12 +105,32 @@ pub(super) async fn break_servers(frame: Frame, cluster: Shared) -> Result<(), C
     }
 }
 
+/// Breaks separate processes and their ways until the time is over; in the end all is mended.
+pub(super) async fn break_plant(frame: Frame, plant: &Plant) -> Result<(), PlantError> {
+    let mut schedule = Schedule::of_plant(frame.world.seed);
+    loop {
+        clock::sleep(frame.gap.min(frame.left())).await;
+        let Some(blow) = schedule.next(frame.left()) else {
+            break;
+        };
+        if !plant.can(blow) {
+            continue;
+        }
+        frame.show(blow.kind().words());
+        let begin = frame.world.now();
+        let target = plant.strike(blow, &mut schedule.dice).await?;
+        frame.note(blow.kind(), target, begin).await;
+        frame.show("");
+    }
+    plant.heal().await
+}
+
 /// Breaks and mends; `None` if it could not be broken.
 async fn break_one(
     fault: ServerFault,
     cluster: &Shared,
     dice: &mut Dice,
-) -> Result<Option<String>, ClusterError> {
+) -> Result<Option<String>, ProcessError> {
     let pause = |(low, high), dice: &mut Dice| Duration::from_millis(dice.between(low, high));
     let mut target = String::new();
     match fault {

@@ -85,6 +85,8 @@ struct State {
     target: Option<String>,
     /// Connections that began under another number are reset.
     generation: u64,
+    /// Connections that began under another number end, as if both sides had ended them.
+    ends: u64,
 }
 
 /// See the head of the file. Dropping it ends every connection.
@@ -150,6 +152,12 @@ impl Proxy {
     /// Resets every connection that is there.
     pub fn reset(&self) {
         self.state_tx.send_modify(|state| state.generation += 1);
+    }
+
+    /// Ends every connection that is there, as if both sides had: with [`Lane::slow_close`]
+    /// nothing passes any more, and both are told late.
+    pub fn end(&self) {
+        self.state_tx.send_modify(|state| state.ends += 1);
     }
 
     /// Everything passes again.

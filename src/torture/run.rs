@@ -8,13 +8,12 @@ use antiphon_client::GatewayUrl;
 use antiphon_core::shutdown::Shutdown;
 use antiphon_core::task::{self, TaskKind};
 use antiphon_core::{clock, random};
-use tokio::sync::Mutex;
 
-use super::cluster::{self, OwnCluster};
 use super::history::{self, FORMAT, Record, Recorder, Run};
 use super::load::{Handle, LoadError, Named, Pace, User, World, readback, setup};
-use super::nemesis::{self, Frame, Shared};
-use super::{RunError, accounts, progress, tell, watch};
+use super::nemesis::{self, Frame};
+use super::subject::{Subject, Target};
+use super::{RunError, accounts, progress, tell};
 use crate::cli::TortureArgs;
 
 /// After the last fault rooms get so long to show that they are well.
@@ -48,9 +47,12 @@ impl Drop for Folder {
 }
 
 /// Runs and judges; false if a promise was broken.
-pub(super) async fn run(args: &TortureArgs) -> Result<bool, RunError> {
-    let gateway = args.gateway.as_deref().map(GatewayUrl::parse).transpose();
-    let gateway = gateway.map_err(|error| RunError::Usage(format!("--gateway: {error}")))?;
+pub(super) async fn run(
+    args: &TortureArgs,
+    interrupted: impl Future<Output = ()>,
+) -> Result<bool, RunError> {
+    let run_name = setup::run_name();
+    let target = Target::find(args, &run_name)?;
     // Below what other programs read exactly.
     let seed = args.seed.unwrap_or_else(|| random::below(1 << 32));
     let mut folder = Folder::make()?;
@@ -59,10 +61,21 @@ pub(super) async fn run(args: &TortureArgs) -> Result<bool, RunError> {
         None => folder.path.join("history.jsonl"),
     };
     progress::say(&format!("seed {seed}"));
-    let ran = record(args, gateway, seed, &folder.path, &file).await;
+    let plot = Plot {
+        args,
+        seed,
+        run_name: &run_name,
+        folder: &folder.path,
+    };
+    let ran = tokio::select! {
+        ran = record(&plot, &target, &file) => ran,
+        () = interrupted => Err(RunError::Interrupted),
+    };
+    // Its processes have ended with it.
+    target.clear(&run_name).await;
     if let Err(error) = ran {
         // The log of the cluster may tell why.
-        folder.keep = matches!(error, RunError::Cluster(_));
+        folder.keep = matches!(error, RunError::Cluster(_) | RunError::Plant(_));
         return Err(error);
     }
     let history = history::read(&file)?;
@@ -77,32 +90,27 @@ pub(super) async fn run(args: &TortureArgs) -> Result<bool, RunError> {
     Ok(passed)
 }
 
-async fn record(
-    args: &TortureArgs,
-    gateway: Option<GatewayUrl>,
-    seed: u64,
-    folder: &Path,
-    file: &Path,
-) -> Result<(), RunError> {
+/// What a run goes by.
+pub(super) struct Plot<'r> {
+    pub(super) args: &'r TortureArgs,
+    pub(super) seed: u64,
+    pub(super) run_name: &'r str,
+    pub(super) folder: &'r Path,
+}
+
+async fn record(plot: &Plot<'_>, target: &Target, file: &Path) -> Result<(), RunError> {
+    let Plot { args, seed, .. } = *plot;
     let scope = Shutdown::new();
     let _stop = scope.token().clone().drop_guard();
     let (recorder, writing) = Recorder::create(file)?;
     let writing = task::spawn(&Shutdown::new(), TaskKind::Background, writing);
-    let cluster: Option<Shared> = match &gateway {
-        Some(_) => None,
-        None => {
-            progress::say(&format!("starting a cluster of {} servers", args.servers));
-            let cluster = OwnCluster::start(folder, args.servers).await?;
-            Some(Arc::new(Mutex::new(cluster)))
-        }
-    };
-    let gateway = match (gateway, &cluster) {
-        (Some(gateway), _) => gateway,
-        (None, Some(cluster)) => GatewayUrl::parse(&cluster.lock().await.gateway_url())
+    let subject = Subject::start(plot, target).await?;
+    let gateway = match target {
+        Target::Others(gateway) => gateway.clone(),
+        Target::Up | Target::Services(_) => GatewayUrl::parse(&subject.gateway_url().await)
             .map_err(|error| LoadError::Setup(error.to_string()))?,
-        (None, None) => return Err(RunError::Broken),
     };
-    let run_name = setup::run_name();
+    let run_name = plot.run_name.to_owned();
     let accounts = accounts::find(args, &gateway, &run_name).await?;
     let rooms = setup::rooms(args.rooms, &run_name);
     let run = Run {
@@ -114,16 +122,10 @@ async fn record(
         users: u32::try_from(accounts.len()).unwrap_or(u32::MAX),
         rooms: args.rooms,
         rate: args.rate,
-        servers: cluster.as_ref().map_or(0, |_| args.servers),
-        settings: match &cluster {
-            Some(_) => cluster::SETTINGS
-                .iter()
-                .map(|one| (*one).to_owned())
-                .collect(),
-            None => Vec::new(),
-        },
-        own_cluster: cluster.is_some(),
-        tells_usage: watch::TELLS_USAGE,
+        servers: if subject.is_own() { args.servers } else { 0 },
+        settings: subject.settings(),
+        own_cluster: subject.is_own(),
+        tells_usage: subject.tells_usage(),
         queue_bytes_max: None,
     };
     recorder.put(Record::Run(run)).await;
@@ -134,7 +136,7 @@ async fn record(
         run_name,
     };
     let world = Arc::new(World::new(gateway, named, recorder, Pace::default()));
-    let talked = talk(args, &world, cluster.as_ref(), &scope).await;
+    let talked = talk(args, &world, &subject, &scope).await;
     scope.stop();
     // Who is still there then holds the recorder; its records come after the end.
     scope.wait(GOODBYE).await;
@@ -153,7 +155,7 @@ async fn record(
 async fn talk(
     args: &TortureArgs,
     world: &Arc<World>,
-    cluster: Option<&Shared>,
+    subject: &Subject,
     scope: &Shutdown,
 ) -> Result<(), RunError> {
     progress::say(&format!(
@@ -165,7 +167,7 @@ async fn talk(
     let mut books = readback::books(world);
     readback::find_bases(&handles, &mut books).await?;
     let handles = Arc::new(handles);
-    let _users = load(args, world, users, &handles, cluster, scope).await?;
+    let _users = load(args, world, users, &handles, subject, scope).await?;
     progress::say("all is mended; everybody catches up, and the logs are read back");
     Ok(readback::read_back(world, &handles, &books, scope).await?)
 }
@@ -176,7 +178,7 @@ async fn load(
     world: &Arc<World>,
     users: Vec<User>,
     handles: &Arc<Vec<Handle>>,
-    cluster: Option<&Shared>,
+    subject: &Subject,
     scope: &Shutdown,
 ) -> Result<Vec<User>, RunError> {
     let load = scope.child();
@@ -187,17 +189,12 @@ async fn load(
     let shown = task::spawn(scope, TaskKind::Client, shown);
     let clients = nemesis::break_clients(frame.clone(), Arc::clone(handles));
     let clients = task::spawn(scope, TaskKind::Client, clients);
-    let watched = cluster.map(|cluster| {
-        let watch = watch::watch(frame.clone(), Arc::clone(cluster));
-        task::spawn(scope, TaskKind::Client, watch)
-    });
-    if let Some(cluster) = cluster {
-        nemesis::break_servers(frame.clone(), Arc::clone(cluster)).await?;
-    }
+    let watched = task::spawn(scope, TaskKind::Client, subject.watch(frame.clone()));
+    subject.break_servers(frame.clone()).await?;
     clients.await.ok().flatten().ok_or(RunError::Broken)?;
     clock::sleep_until(frame.end.max(clock::now() + AFTER_LAST_FAULT)).await;
     load.stop();
-    for part in [Some(shown), watched].into_iter().flatten() {
+    for part in [shown, watched] {
         part.await.ok().flatten().ok_or(RunError::Broken)?;
     }
     let mut back = Vec::new();

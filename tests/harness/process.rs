@@ -24,8 +24,16 @@ pub(crate) struct Process {
 
 /// The binary with a role's arguments, which all come from the file beside the log.
 pub(crate) fn role(config: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_antiphon"));
+    role_behind(&[], config, arguments)
+}
+
+/// The same behind the words of another command, which runs it elsewhere.
+pub(crate) fn role_behind(words: &[String], config: &Path, arguments: &[&str]) -> Command {
+    let binary = env!("CARGO_BIN_EXE_antiphon").to_owned();
+    let words = [words, &[binary]].concat();
+    let mut command = Command::new(&words[0]);
     command
+        .args(&words[1..])
         .args(arguments)
         .arg("--json")
         .arg("--config")

@@ -14,7 +14,8 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::process::{Process, role};
+use super::netns::Network;
+use super::process::{Process, role, role_behind};
 use super::raw::http_get;
 use super::{DEADLINE, FAST, wait_until};
 
@@ -94,6 +95,21 @@ impl RealCluster {
         command.args(flags);
         let process = Process::start(name, command, self.folder.path());
         self.servers.insert(name.to_owned(), process);
+    }
+
+    /// Starts a server on a node of a network, with flags of its own.
+    pub(crate) fn add_server_on(&mut self, network: &Network, node: u8, flags: &[&str]) -> String {
+        let name = format!("s{}", node + 1);
+        let arguments = ["server", "--name", &name];
+        let mut command = role_behind(&network.on(node), &self.config, &arguments);
+        let addr = format!("{}:0", network.addr(node));
+        for flag in ["--client-addr", "--cluster-addr", "--admin-addr"] {
+            command.args([flag, &addr]);
+        }
+        command.args(flags);
+        let process = Process::start(&name, command, self.folder.path());
+        self.servers.insert(name.clone(), process);
+        name
     }
 
     /// Starts a gateway.

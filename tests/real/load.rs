@@ -1,13 +1,16 @@
 //! Senders that don't stop, and what must be true of what they were told.
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use antiphon_client::protocol::client::{Secret, Target};
 use antiphon_client::protocol::{RoomName, UserName};
-use antiphon_client::{Client, Credentials, Events, GatewayUrl, SendError};
+use antiphon_client::{
+    Client, Closed, Credentials, DisconnectReason, Event, Events, GatewayUrl, RequestError,
+    SendError,
+};
 use antiphon_core::clock::{self, Instant};
 use antiphon_core::shutdown::Shutdown;
 use serde_json::json;
@@ -34,15 +37,40 @@ pub(crate) struct Load {
     senders: JoinSet<Vec<Sent>>,
     stop: Arc<AtomicBool>,
     acked: Arc<AtomicU64>,
+    ends: Ends,
     scope: Shutdown,
+}
+
+/// How connections of the senders ended, and whether that was without a word.
+type Ends = Arc<Mutex<Vec<(String, bool)>>>;
+
+/// Whether somebody was connected, and was left without a word.
+fn is_wordless(end: &DisconnectReason) -> bool {
+    let is_lost = |closed: &Closed| match closed {
+        Closed::Lost(_) | Closed::DeadPeer => true,
+        Closed::Server { .. } | Closed::Local => false,
+    };
+    match end {
+        DisconnectReason::Closed(closed)
+        | DisconnectReason::Login(RequestError::Closed(closed)) => is_lost(closed),
+        DisconnectReason::Login(_)
+        | DisconnectReason::Gateway(_)
+        | DisconnectReason::Connect(_)
+        | DisconnectReason::Asked(_) => false,
+    }
 }
 
 fn target(room: &str) -> Target {
     Target::Room(RoomName::parse(room).unwrap())
 }
 
-async fn drain(mut events: Events) {
-    while events.recv().await.is_some() {}
+async fn drain(mut events: Events, ends: Ends) {
+    while let Some(event) = events.recv().await {
+        if let Event::Disconnected { reason, .. } = event {
+            let end = (reason.to_string(), is_wordless(&reason));
+            ends.lock().unwrap().push(end);
+        }
+    }
 }
 
 impl Load {
@@ -52,7 +80,7 @@ impl Load {
             Arc::new(AtomicBool::new(false)),
             Arc::new(AtomicU64::new(0)),
         );
-        let scope = Shutdown::new();
+        let (ends, scope) = (Ends::default(), Shutdown::new());
         let mut set = JoinSet::new();
         let first = cluster.servers.keys().next().unwrap().clone();
         for number in 0..senders {
@@ -68,7 +96,7 @@ impl Load {
                 .start(&scope);
             assert!(client.connected().await);
             set.spawn(drain_while(
-                events,
+                (events, Arc::clone(&ends)),
                 send_all(client, room, Arc::clone(&stop), Arc::clone(&acked)),
             ));
         }
@@ -76,8 +104,17 @@ impl Load {
             senders: set,
             stop,
             acked,
+            ends,
             scope,
         }
+    }
+
+    /// Connections that have ended so far, and those of them that ended without a word: neither
+    /// a close frame, nor that the server had asked its client to leave.
+    pub(crate) fn ends(&self) -> (usize, Vec<String>) {
+        let ends = self.ends.lock().unwrap();
+        let wordless = ends.iter().filter(|(_, is_wordless)| *is_wordless);
+        (ends.len(), wordless.map(|(how, _)| how.clone()).collect())
     }
 
     /// Messages acknowledged so far.
@@ -111,11 +148,14 @@ impl Load {
     }
 }
 
-async fn drain_while(events: Events, sending: impl Future<Output = Vec<Sent>>) -> Vec<Sent> {
+async fn drain_while(
+    (events, ends): (Events, Ends),
+    sending: impl Future<Output = Vec<Sent>>,
+) -> Vec<Sent> {
     tokio::pin!(sending);
     tokio::select! {
         sent = &mut sending => sent,
-        () = drain(events) => sending.await,
+        () = drain(events, ends) => sending.await,
     }
 }
 

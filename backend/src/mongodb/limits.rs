@@ -20,6 +20,8 @@ pub(super) const PING_DEADLINE: Duration = Duration::from_millis(500);
 pub(super) const PROBE_EVERY: Duration = Duration::from_millis(500);
 /// Longest start: indexes may have to be built.
 pub(super) const OPEN_DEADLINE: Duration = Duration::from_secs(600);
+/// Longest removal of a database.
+pub(super) const REMOVE_DEADLINE: Duration = Duration::from_secs(30);
 /// Connections to each server.
 pub(super) const CONNECTIONS_MAX: u32 = 64;
 /// Connections that open at the same time.
@@ -60,7 +62,8 @@ pub(super) const TRIM_LOGS_MAX: i64 = 64;
 pub(super) const LOOKS_MAX: usize = 16;
 /// Expired tokens dropped with each token stored.
 pub(super) const TOKENS_DROPPED_MAX: i64 = 64;
-/// Runs of one transaction; a further one follows a conflict with another process.
+/// Runs of one transaction; a further one follows a conflict with another process. That one is
+/// a deposed leader, whose transaction ends at once or is ended.
 pub(super) const TRANSACTION_RUNS_MAX: u32 = 64;
 /// Commits of one transaction, when the outcome of one is not known.
 pub(super) const COMMITS_MAX: u32 = 3;
@@ -70,6 +73,11 @@ pub(super) const TRANSACTION_BACKOFF: (Duration, Duration) =
 /// Rooms that this process writes to at the same time; others wait, so that a process is
 /// never in conflict with itself.
 pub(super) const ROOM_LOCKS: usize = 64;
+/// So long a write to a room's document waits before it asks who holds it up.
+pub(super) const ROOM_PATIENCE: Duration = Duration::from_millis(500);
+/// Rooms behind each of these locks whose session this process remembers; when there are more,
+/// it starts again from none.
+pub(super) const NOTED_MAX: usize = 1_024;
 /// Upserts of a read cursor, when another process made the same one meanwhile.
 pub(super) const UPSERTS_MAX: u32 = 3;
 

@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use super::indexes::{self, IndexError};
 use super::limits::{
     CONNECT_TIMEOUT, CONNECTING_MAX, CONNECTIONS_MAX, HEARTBEAT_EVERY, OPEN_DEADLINE,
-    SERVER_SELECTION_TIMEOUT,
+    REMOVE_DEADLINE, SERVER_SELECTION_TIMEOUT,
 };
 
 /// The database of a URL that names none.
@@ -102,6 +102,20 @@ pub(super) async fn open_with(
     let opening = Box::pin(make_ready(options, settings));
     let opened = clock::timeout(OPEN_DEADLINE, opening).await;
     opened.map_err(|_| ConnectError::TooSlow)?
+}
+
+/// Removes the database that `url` names, with everything in it.
+pub async fn remove_database(url: &str) -> Result<(), ConnectError> {
+    let mut options = ClientOptions::parse(url).await.map_err(ConnectError::Url)?;
+    require(&mut options, MongoSettings::default());
+    let unnamed = || ConnectError::Url(Error::custom("it names no database"));
+    let name = options.default_database.clone().ok_or_else(unnamed)?;
+    let client = Client::with_options(options).map_err(ConnectError::Url)?;
+    let database = client.database(&name);
+    let dropped = clock::timeout(REMOVE_DEADLINE, async { database.drop().await }).await;
+    dropped
+        .map_err(|_| ConnectError::TooSlow)?
+        .map_err(unreachable)
 }
 
 async fn make_ready(

@@ -7,6 +7,7 @@
 
 mod decision;
 mod listing;
+mod transactor;
 
 use std::sync::Arc;
 
@@ -16,9 +17,9 @@ use antiphon_core::contract::{
 use antiphon_protocol::client::Visibility;
 use antiphon_protocol::{ConversationId, RoomName, UserName};
 use async_trait::async_trait;
-use futures_util::TryStreamExt;
+use futures_util::{FutureExt, TryStreamExt};
 use mongodb::bson::oid::ObjectId;
-use mongodb::bson::{Document, doc};
+use mongodb::bson::{Document, Uuid, doc};
 use mongodb::options::ReturnDocument;
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +28,8 @@ use super::failure::{Failure, is_duplicate};
 use super::limits::UPSERTS_MAX;
 use super::number::{limit, read, stored};
 use decision::Decision;
+
+pub(super) use transactor::Noted;
 
 /// A room as it is stored.
 #[derive(Debug, Serialize, Deserialize)]
@@ -42,6 +45,9 @@ pub(super) struct Room {
     members: i64,
     /// Rises with every transaction, so that each of them is in conflict with any other.
     decisions: i64,
+    /// The session in which they are made; see [`transactor`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    transactor: Option<Uuid>,
 }
 
 /// A member's row as it is stored.
@@ -258,12 +264,22 @@ async fn set_read(
 }
 
 /// One document changes, so this needs no transaction; any that is under way on the room meets
-/// it, and is taken back or was before it. Doing it twice is doing it once.
+/// it, and is taken back or was before it. Doing it twice is doing it once, and an attempt that
+/// is given up may still be done.
 async fn claim(store: &Store, name: &RoomName, epoch: u64) -> Result<Option<RoomRecord>, Failure> {
     let epoch = stored(epoch)?;
+    let mut noted = transactor::lock(store, name.as_str()).lock().await;
+    // Another may have led in between.
+    noted.forget(name.as_str());
     let open = doc! { "name": name.as_str(), "epoch": { "$lte": epoch } };
     let change = doc! { "$set": { "epoch": epoch }, "$inc": { "decisions": 1_i64 } };
-    let claimed = store.rooms.find_one_and_update(open, change).await?;
+    let claiming = || {
+        let claiming = store
+            .rooms
+            .find_one_and_update(open.clone(), change.clone());
+        claiming.into_future().boxed()
+    };
+    let claimed: Option<Room> = transactor::past(store, name.as_str(), epoch, claiming).await?;
     if let Some(room) = claimed {
         return room_of(&room).map(Some);
     }

@@ -6,6 +6,7 @@ mod cost;
 mod damage;
 mod indexes;
 mod lost_reply;
+mod orphan;
 mod outage;
 mod refusal;
 mod trimming;

@@ -1,6 +1,6 @@
 //! C10 and C11: how long a fault lasts for users, and what the process takes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::guard::merged;
 use super::index::Index;
@@ -23,7 +23,13 @@ impl Rooms {
         let acked = (of_rooms.clone()).filter(|send| send.outcome == Outcome::Ok);
         let mut acked: Vec<u64> = acked.map(|send| send.end).collect();
         acked.sort_unstable();
-        let load_end = of_rooms.map(|send| send.begin).max().unwrap_or(0);
+        // What is only repeated after the end of the load is none.
+        let mut firsts: HashMap<&str, u64> = HashMap::new();
+        for send in of_rooms {
+            let first = firsts.entry(&send.id).or_insert(send.begin);
+            *first = send.begin.min(*first);
+        }
+        let load_end = firsts.into_values().max().unwrap_or(0);
         Self { acked, load_end }
     }
 

@@ -72,10 +72,18 @@ kinds! {
     SlowLinks: "slow links", true, NotSurely;
     /// The network between clients and servers is cut.
     CutClients: "clients' network cut", true, NotSurely;
+    /// The network between clients and servers is slow.
+    SlowClients: "clients' network slow", true, NotSurely;
     /// The store answers late.
     SlowStore: "slow store", true, NotSurely;
     /// The store can't be reached.
     StoreDown: "store down", true, NotSurely;
+    /// The store takes what it is asked, and never answers.
+    StoreHang: "store hangs", true, NotSurely;
+    /// Connections to the store are reset again and again.
+    StoreReset: "store's connections reset", true, NotSurely;
+    /// Connections to the store end, and that is told late.
+    StoreSlowClose: "store's connections end", true, NotSurely;
     /// The store does what it is asked, and the answer is lost.
     StoreReplyLost: "store's replies lost", true, NotSurely;
     /// The store loses what it had not made durable, and comes back.
@@ -88,10 +96,20 @@ kinds! {
     CacheDown: "cache down", true, NotSurely;
     /// The cache takes what it is asked, and never answers.
     CacheHang: "cache hangs", true, NotSurely;
+    /// The cache answers late.
+    SlowCache: "slow cache", true, NotSurely;
+    /// Connections to the cache are reset again and again.
+    CacheReset: "cache's connections reset", true, NotSurely;
+    /// Connections to the cache end, and that is told late.
+    CacheSlowClose: "cache's connections end", true, NotSurely;
+    /// The cache does what it is asked, and the answer is lost.
+    CacheReplyLost: "cache's replies lost", true, NotSurely;
     /// The cache forgets everything.
     CacheFlushed: "cache emptied", true, NotSurely;
     /// The coordination service can't be reached.
     CoordinatorDown: "coordinator down", true, NotSurely;
+    /// One member of the coordination service is gone.
+    CoordinatorPart: "part of the coordinator down", true, NotSurely;
     /// One server can't reach the coordination service.
     CoordinatorCut: "cut off the coordinator", true, NotSurely;
     /// The wall clock of one server is wrong by a lot.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::torture::history::FaultKind;
 use crate::torture::load::Dice;
+use crate::torture::plant::{Blow, Group};
 
 /// Below the shortest timeout of a client.
 pub(super) const PAUSE_SHORT_MS: (u64, u64) = (300, 3_000);
@@ -61,6 +62,23 @@ impl Breaks for ServerFault {
     }
 }
 
+impl Breaks for Blow {
+    const ALL: &'static [Self] = Self::ALL;
+
+    fn kind(self) -> FaultKind {
+        Self::kind(self)
+    }
+
+    fn takes(self) -> Duration {
+        match self.group() {
+            // A pause of twice the session timeout, and a change of the leader.
+            Group::Servers | Group::Coordinator => Duration::from_secs(18),
+            Group::Links | Group::Store => Duration::from_secs(8),
+            Group::Clients | Group::Cache | Group::Gateways => Duration::from_secs(5),
+        }
+    }
+}
+
 /// What this nemesis does to clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ClientFault {
@@ -103,6 +121,18 @@ impl Schedule<ServerFault> {
         // A short run ends a term, too.
         let ends_a_term =
             |fault: &ServerFault| matches!(fault, ServerFault::StopLeader | ServerFault::Kill);
+        first.sort_by_key(ends_a_term);
+        Self { dice, bag: first }
+    }
+}
+
+impl Schedule<Blow> {
+    pub(super) fn of_plant(seed: u64) -> Self {
+        let mut dice = Dice::new(seed, 1);
+        let mut first = Blow::ALL.to_vec();
+        dice.shuffle(&mut first);
+        // A short run ends a term, too.
+        let ends_a_term = |blow: &Blow| matches!(blow, Blow::KillLeader | Blow::DrainLeader);
         first.sort_by_key(ends_a_term);
         Self { dice, bag: first }
     }

@@ -35,7 +35,9 @@ fn lane(state_rx: &StateRx, side: Side) -> Lane {
 
 /// Carries until both sides have ended, or something broke.
 pub(super) async fn carry(near: TcpStream, mut state_rx: StateRx, dice: [Dice; 2]) {
-    let generation = state_rx.borrow_and_update().generation;
+    let State {
+        generation, ends, ..
+    } = *state_rx.borrow_and_update();
     let mut stale_rx = state_rx.clone();
     let stale = async move {
         let _ = stale_rx.wait_for(|s| s.generation != generation).await;
@@ -59,11 +61,13 @@ pub(super) async fn carry(near: TcpStream, mut state_rx: StateRx, dice: [Dice; 2
     let there = Pump {
         side: |way| &way.there,
         state_rx: state_rx.clone(),
+        ends,
         is_reply: false,
     };
     let back = Pump {
         side: |way| &way.back,
         state_rx,
+        ends,
         is_reply: true,
     };
     let ended = tokio::select! {
@@ -91,6 +95,7 @@ async fn connect(state_rx: &mut StateRx) -> Option<TcpStream> {
 struct Pump {
     side: Side,
     state_rx: StateRx,
+    ends: u64,
     is_reply: bool,
 }
 
@@ -114,6 +119,12 @@ impl Pump {
         changed.await.map(|state| state.way).unwrap_or_default()
     }
 
+    /// Waits until the connection is to end.
+    async fn is_ended(&self) {
+        let mut state_rx = self.state_rx.clone();
+        let _ = state_rx.wait_for(|state| state.ends != self.ends).await;
+    }
+
     async fn read(
         &self,
         from: &mut ReadHalf<TcpStream>,
@@ -127,6 +138,7 @@ impl Pump {
             let length = tokio::select! {
                 biased;
                 _mended = self.is_not(Flow::Lost), if has_lost => return Err(Broken),
+                () = self.is_ended() => 0,
                 read = from.read(&mut buffer) => read.map_err(|_| Broken)?,
             };
             let lane = lane(&self.state_rx, self.side);

@@ -233,6 +233,24 @@ async fn pieces_arrive_whole_and_a_close_may_be_slow() {
 }
 
 #[tokio::test]
+async fn every_connection_may_be_ended_slowly() {
+    let mut line = line().await;
+    let slow_close = Duration::from_millis(300);
+    line.proxy.set(Way::both(Lane {
+        slow_close,
+        ..Lane::default()
+    }));
+    let begun = clock::now();
+    line.proxy.end();
+    // What is said meanwhile is not heard.
+    line.near.write_all(b"anybody?").await.unwrap();
+    assert_eq!(line.far.read(&mut [0]).await.unwrap(), 0);
+    assert_eq!(line.near.read(&mut [0]).await.unwrap(), 0);
+    assert!(begun.elapsed() >= slow_close);
+    both_ends(&line.proxy, &line.far_end).await;
+}
+
+#[tokio::test]
 async fn it_leads_elsewhere_and_nowhere() {
     let mut line = line().await;
     let other = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -1,7 +1,6 @@
 //! Writes to a room, each a transaction.
 
 use std::collections::BTreeMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
 
 use antiphon_core::backoff::Backoff;
 use antiphon_core::clock;
@@ -17,7 +16,7 @@ use super::super::Store;
 use super::super::failure::{Failure, is_duplicate, is_unknown_commit};
 use super::super::limits::{COMMITS_MAX, TRANSACTION_BACKOFF, TRANSACTION_RUNS_MAX};
 use super::super::number::stored;
-use super::{Member, Room, standing_number, standing_of, visibility_number};
+use super::{Member, Room, standing_number, standing_of, transactor, visibility_number};
 
 /// A write to a room, as an epoch decides it.
 pub(super) enum Decision {
@@ -69,6 +68,7 @@ impl Decision {
             epoch: stored(epoch)?,
             members: stored(counted.count() as u64)?,
             decisions: 1,
+            transactor: None,
             name: room.name.as_str().to_owned(),
             topic: room.topic,
         };
@@ -106,6 +106,14 @@ impl Decision {
         }
     }
 
+    /// Whose decision about a room that is there.
+    fn epoch(&self) -> Option<i64> {
+        match self {
+            Self::Create { .. } => None,
+            Self::Put { epoch, .. } | Self::Remove { epoch, .. } => Some(*epoch),
+        }
+    }
+
     /// The steps inside the transaction.
     async fn apply(&self, store: &Store, session: &mut ClientSession) -> Result<(), Step> {
         match self {
@@ -136,12 +144,15 @@ impl From<Failure> for Step {
 
 /// Carries a decision out, as one transaction.
 pub(super) async fn make(store: &Store, decision: &Decision) -> Result<(), Failure> {
-    let _turn = room_lock(store, decision.room()).lock().await;
+    let mut noted = transactor::lock(store, decision.room()).lock().await;
     let mut session = store
         .client
         .start_session()
         .await
         .map_err(Failure::NothingDone)?;
+    if let Some(epoch) = decision.epoch() {
+        noted.note(store, decision.room(), epoch, &session).await?;
+    }
     let (base, max) = TRANSACTION_BACKOFF;
     let mut backoff = Backoff::new(base, max);
     loop {
@@ -158,13 +169,6 @@ pub(super) async fn make(store: &Store, decision: &Decision) -> Result<(), Failu
             other => return other,
         }
     }
-}
-
-fn room_lock<'s>(store: &'s Store, room: &str) -> &'s tokio::sync::Mutex<()> {
-    let mut hasher = DefaultHasher::new();
-    room.hash(&mut hasher);
-    let place = hasher.finish() % store.room_locks.len() as u64;
-    &store.room_locks[place as usize]
 }
 
 async fn run(
