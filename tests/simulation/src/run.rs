@@ -27,8 +27,11 @@ const EPOCH_SECONDS: u64 = 1_800_000_000;
 const LATENCY_MIN: Duration = Duration::from_millis(1);
 /// The users talk on for so long after all is mended.
 const AFTER_HEAL: Duration = Duration::from_secs(4);
-/// Where something stays broken, everybody gets messages acknowledged again within this time.
-pub const PROGRESS_MAX: Duration = Duration::from_secs(30);
+/// Where something stays broken, everybody gets messages acknowledged again within this time:
+/// it takes so long to find out what is broken, ...
+pub const FOUND_OUT_MAX: Duration = Duration::from_secs(22);
+/// ... and what is sent then is acknowledged within this time.
+pub const PROGRESS_MAX: Duration = Duration::from_secs(20);
 /// A connection whose packets were lost is found out within this time, since nothing here
 /// sends a lost packet again.
 const SETTLE: Duration = Duration::from_secs(22);
@@ -153,14 +156,17 @@ pub fn play(plan: Plan) -> Played {
 /// Users who got nothing acknowledged in time, in a room or in private, after a majority was
 /// mended.
 fn without_progress(history: &History, healed: u64) -> Vec<String> {
-    let bound = u64::try_from(PROGRESS_MAX.as_micros()).unwrap_or(u64::MAX);
-    let until = healed.saturating_add(bound);
+    let since = |time: Duration| {
+        let time = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        healed.saturating_add(time)
+    };
+    let (from, until) = (since(FOUND_OUT_MAX), since(FOUND_OUT_MAX + PROGRESS_MAX));
     let mut users: BTreeMap<&str, (bool, bool)> = BTreeMap::new();
     for session in &history.sessions {
         users.entry(&session.user).or_default();
     }
     for send in &history.sends {
-        let in_time = (healed..=until).contains(&send.end) && send.outcome == Outcome::Ok;
+        let in_time = send.begin >= from && send.end <= until && send.outcome == Outcome::Ok;
         let (rooms, pairs) = users.entry(&send.user).or_default();
         if in_time && send.conversation.starts_with("room:") {
             *rooms = true;
@@ -313,7 +319,7 @@ impl Drive {
                 }
                 let talk_on = match self.shared.plan.mode {
                     Mode::Safety => AFTER_HEAL,
-                    Mode::Liveness => AFTER_HEAL + PROGRESS_MAX,
+                    Mode::Liveness => FOUND_OUT_MAX + PROGRESS_MAX,
                 };
                 self.healed.is_some() && since(self.healed) >= talk_on
             }

@@ -187,8 +187,6 @@ const LASTING: &[What] = &[
     What::CutOneWay,
     What::Halves,
     What::CutFromClients,
-    What::CutFromStore,
-    What::StoreReplyLost,
     What::CoordinatorCut,
 ];
 /// And, once in two runs, the cache.
