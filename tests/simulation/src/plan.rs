@@ -88,7 +88,9 @@ impl Plan {
         let load = Duration::from_millis(dice.between(22_000, 32_000));
         let latency_max = Duration::from_millis(dice.between(3, 40));
         let position_interval = Duration::from_millis(dice.between(2_000, 6_000));
-        let ping_interval = Duration::from_millis(dice.between(2_000, 5_000));
+        // Nothing here sends a lost packet again, so a connection that lost one hangs until its
+        // client finds it silent: ten seconds more than this.
+        let ping_interval = Duration::from_millis(dice.between(1_000, 3_000));
         // Who reads slowly soon has a full queue, or the connection holds all of it.
         let (tcp_capacity, outbound_frames_max) = match dice.once_in(2) {
             true => (16, 32),
