@@ -7,7 +7,7 @@ mod check;
 mod probe;
 
 pub use check::{Check, Health, Report, Source};
-pub use probe::{CacheProbe, StoreProbe};
+pub use probe::CacheProbe;
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -115,6 +115,9 @@ pub struct UpArgs {
     /// Print one line of JSON on standard output once it serves
     #[arg(long)]
     pub json: bool,
+    /// End at once when standard input ends: its other end is held by who started this
+    #[arg(long, hide = true)]
+    pub while_input_lasts: bool,
     /// The configuration.
     #[command(flatten)]
     pub config: ConfigArgs,

@@ -203,6 +203,15 @@ async fn up_until_stopped(config: &Config, dir: &Path, args: &UpArgs) -> ExitCod
         Ok(stop) => stop,
         Err(error) => return fail(&error),
     };
+    if args.while_input_lasts {
+        match up::owner_gone() {
+            Ok(gone) => drop(task::spawn(&Shutdown::new(), TaskKind::Timer, async {
+                gone.await;
+                end_at_once();
+            })),
+            Err(error) => return fail(&error),
+        }
+    }
     let up = match Up::start(config, dir, args.seed).await {
         Ok(up) => up,
         Err(error) => return fail(&error),

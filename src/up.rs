@@ -4,9 +4,12 @@
 
 mod banner;
 mod control;
+mod disk;
+mod owner;
 
 pub use banner::{ready_line, welcome};
 pub use control::{ControlError, status, stop_server};
+pub use owner::owner_gone;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -30,7 +33,7 @@ use antiphon_seed::SeedOptions;
 use tokio::sync::mpsc;
 use tracing::{error, info};
 
-use crate::admin::{Check, Health, StoreProbe};
+use crate::admin::{Check, Health};
 use crate::cluster_key::{self, ClusterKeyError};
 use crate::config::Config;
 use crate::listen::{ListenError, listen, listen_where};
@@ -40,6 +43,7 @@ use crate::server::{self, MetricTable, Server, Settings, Sockets, StartError};
 use crate::settings::{self, SettingsError};
 use crate::status::ClusterStatus;
 use control::{Control, ControlRequest};
+use disk::Disk;
 
 /// How long the servers have to elect a leader and appear in the gateway's list.
 const READY_TIMEOUT: Duration = Duration::from_secs(20);
@@ -247,7 +251,7 @@ impl Up {
                 Health::Failed("no server has a leader".to_owned())
             }
         };
-        let store = StoreProbe(Arc::clone(&self.backends.users));
+        let store = Disk(Arc::clone(&self.store));
         vec![Check::vital("leader", linked), Check::vital("store", store)]
     }
 

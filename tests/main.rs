@@ -8,6 +8,7 @@ mod bad_input;
 mod chat;
 mod compatibility;
 mod configuration;
+mod disk;
 mod failover;
 mod gateway;
 mod load;

@@ -2,6 +2,7 @@
 //! who may spawn and tell time, what may not stand in a file.
 
 mod pitfalls;
+mod shipped;
 
 use std::path::{Path, PathBuf};
 

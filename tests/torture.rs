@@ -1,12 +1,14 @@
 //! `antiphon torture`: a short run on a cluster of its own, histories that were tampered with,
 //! a cluster of others, wrong flags.
 
+use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::harness::{Cluster, Options};
+use crate::harness::{Cluster, Options, wait_until};
 
 fn torture(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_antiphon"));
@@ -144,6 +146,46 @@ fn existing_users_may_torture_too() {
     ];
     let run = verdict(&mut torture(&arguments), 0);
     assert_eq!(run["run"]["users"], 12);
+}
+
+/// Its cluster goes with it, also if it can't do anything for that.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_torture_that_is_killed_leaves_no_cluster_behind() {
+    const DEADLINE: Duration = Duration::from_secs(90);
+    let folder = tempfile::tempdir().unwrap();
+    let name = folder.path().to_str().unwrap();
+    // The cluster's process names its data directory, which is in there.
+    let cluster = async || {
+        let mut listed = std::fs::read_dir("/proc").unwrap().flatten();
+        let found = listed.find(|process| {
+            let command = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
+            String::from_utf8_lossy(&command).contains(name)
+        });
+        let found = found.ok_or_else(|| "no cluster".to_owned())?;
+        Ok(found.file_name().into_string().unwrap())
+    };
+    for pause in [false, true] {
+        let mut command = torture(&["--duration", "60s", "--seed", "3"]);
+        command.env("TMPDIR", folder.path()).stderr(Stdio::piped());
+        let mut child = command.stdout(Stdio::null()).spawn().unwrap();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let mut lines = stderr.lines().map_while(Result::ok);
+        assert!(lines.any(|line| line.contains("enter")), "never ready");
+        let process = wait_until("the cluster", DEADLINE, &cluster).await;
+        if pause {
+            let stop = format!("kill -STOP {process}");
+            let mut stop = Command::new("sh").args(["-c", &stop]).spawn().unwrap();
+            assert!(stop.wait().unwrap().success());
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        wait_until("its end", DEADLINE, async || match cluster().await {
+            Ok(process) => Err(format!("process {process} is left")),
+            Err(_) => Ok(()),
+        })
+        .await;
+    }
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod opening;
 mod readers;
 mod room_store;
 mod schema;
+mod seal;
 mod user_store;
 mod words;
 mod write_ahead_log;
@@ -114,6 +115,17 @@ impl EmbeddedStore {
         self.store.generation
     }
 
+    /// Whether the store takes writes, as far as it is known; after one was refused, as by a full
+    /// disk, a small one is tried.
+    pub async fn probe(&self) -> BackendResult<()> {
+        if self.store.health.failure().is_none() && !self.store.health.is_refusing() {
+            let work = |connection: &Connection| Ok(opening::meta(connection, "clean")?);
+            return self.store.read("embedded.probe", work).await.map(|_| ());
+        }
+        let work = |writing: &mut Writing<'_>| Ok(opening::mark(writing.connection, false)?);
+        self.store.write("embedded.probe", 1, work).await
+    }
+
     /// Reads the whole database and checks it: pages, indexes against tables, and the
     /// checksum of every message. What is found is told; nothing found is an empty list.
     /// Unlike other calls it may take up to an hour.
@@ -160,6 +172,8 @@ fn start(dir: &Path) -> Result<Store, OpenError> {
         orders: orders_rx,
         health: Arc::clone(&health),
         dir: dir.to_owned(),
+        file: opened.file,
+        generation: opened.generation,
         lock: opened.lock,
     };
     let thread = std::thread::Builder::new().name("antiphon-store".to_owned());

@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, Wr
 
 use crate::random;
 
-pub use socket::{TcpListener, TcpStream, reset};
+pub use socket::{TcpListener, TcpStream, bound_send_buffer, reset, reset_on_drop};
 
 /// Shortest cluster key, in bytes.
 pub const KEY_BYTES_MIN: usize = 32;

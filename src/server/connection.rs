@@ -103,6 +103,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Some(close_code::INTERNAL)
             }
         };
+        let router = &self.caller.node.router;
+        router.connection_ended(self.caller.connection);
         let number = code.map_or(0, |code| code.code);
         self.caller.node.metrics.connection_closed(number);
         if let Some(code) = code {
@@ -339,18 +341,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         write_queued(&mut self.socket, &outbound).await
     }
 
-    /// Sends the close frame and gives the client a moment to answer.
+    /// Sends the close frame and gives the client a moment to answer. If not even the frame
+    /// could be sent, the client gets no more of what the system holds for it: the memory
+    /// would be bound for minutes, and without the frame it is of no use.
     async fn close(&mut self, code: CloseCode) {
         let frame = CloseFrame {
             code: WireCode::from(code.code),
             reason: Utf8Bytes::from_static(code.reason),
         };
+        let mut is_sent = false;
         let farewell = async {
             if self.socket.close(Some(frame)).await.is_ok() {
+                is_sent = true;
                 while let Some(Ok(_)) = self.socket.next().await {}
             }
         };
         let _ = clock::timeout(CLOSE_TIMEOUT, farewell).await;
+        if !is_sent {
+            self.socket.get_ref().abandon();
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use antiphon_core::clock;
-use antiphon_core::net::{TcpListener, TcpStream};
+use antiphon_core::net::{TcpListener, TcpStream, bound_send_buffer, reset_on_drop};
 use antiphon_core::shutdown::Shutdown;
 use antiphon_core::task::{self, TaskKind};
 use antiphon_protocol::ConnectionId;
@@ -32,7 +32,7 @@ use super::interceptor::TokenBucket;
 use super::node::Node;
 use super::paced::Paced;
 use super::session::{Outbound, lock};
-use super::settings::HANDSHAKE_TIMEOUT;
+use super::settings::{HANDSHAKE_TIMEOUT, SEND_BUFFER_BYTES};
 
 /// Bytes of request headers (hyper's smallest buffer).
 const HEADER_BYTES_MAX: usize = 8 * 1024;
@@ -183,6 +183,7 @@ impl Listener {
         slot: Option<Slot>,
     ) {
         let _ = stream.set_nodelay(true);
+        bound_send_buffer(&stream, SEND_BUFFER_BYTES);
         let upgraded: Mutex<Option<hyper::upgrade::OnUpgrade>> = Mutex::new(None);
         let has_slot = slot.is_some();
         let service = service_fn(|mut request: Request<Incoming>| {
@@ -220,7 +221,7 @@ impl Listener {
             return;
         };
         let socket = WebSocketStream::from_partially_read(
-            Paced::new(parts.io.into_inner()),
+            Paced::new(parts.io.into_inner()).abandoned_by(reset_on_drop),
             parts.read_buf.to_vec(),
             Role::Server,
             Some(websocket_config()),

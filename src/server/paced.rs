@@ -1,5 +1,5 @@
 //! A stream that knows since when an unfinished message has been arriving, so that one that
-//! comes a byte at a time can be ended.
+//! comes a byte at a time can be ended, and how it is given up.
 
 use std::io;
 use std::pin::Pin;
@@ -13,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 pub(crate) struct Paced<S> {
     stream: S,
     unfinished_since: Option<Instant>,
+    abandon: fn(&S),
 }
 
 impl<S> Paced<S> {
@@ -21,7 +22,18 @@ impl<S> Paced<S> {
         Self {
             stream,
             unfinished_since: None,
+            abandon: |_| {},
         }
+    }
+
+    /// With what is done to the socket when it is given up.
+    pub(crate) fn abandoned_by(self, abandon: fn(&S)) -> Self {
+        Self { abandon, ..self }
+    }
+
+    /// Gives the socket up: nobody will read what is still to be sent.
+    pub(crate) fn abandon(&self) {
+        (self.abandon)(&self.stream);
     }
 
     /// A whole message was read.

@@ -13,7 +13,7 @@ use antiphon_core::contract::{BackendError, RoomStore};
 use antiphon_protocol::peer::{
     DirectDelivery, EndReason, PeerFrame, PeerUser, RoomCommand, RoomOutcome, RoomSubmit,
 };
-use antiphon_protocol::{ErrorBody, RoomName, UserName};
+use antiphon_protocol::{ConnectionId, ErrorBody, RoomName, UserName};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::recorder::{leader_unavailable, unknown_outcome};
@@ -25,6 +25,7 @@ pub(crate) type Completion = Box<dyn FnOnce(RoomOutcome) + Send>;
 
 struct Pending {
     submit: RoomSubmit,
+    connection: ConnectionId,
     completion: Completion,
     deadline: Instant,
     sent: bool,
@@ -43,6 +44,16 @@ impl Pending {
         } else {
             outcome
         }
+    }
+
+    /// Nobody answers it any more.
+    fn end(self) {
+        let error = if self.sent {
+            unknown_outcome()
+        } else {
+            leader_unavailable()
+        };
+        (self.completion)(RoomOutcome::Failed(error));
     }
 }
 
@@ -89,10 +100,11 @@ impl Router {
         }
     }
 
-    /// Queues a room command. `completion` is called once, with the answer or with an error
-    /// after `SUBMIT_DEADLINE`.
+    /// Queues a room command of a connection. `completion` is called once, with the answer or
+    /// with an error after `SUBMIT_DEADLINE`.
     pub(crate) fn submit(
         &self,
+        connection: ConnectionId,
         user: UserName,
         room: RoomName,
         command: RoomCommand,
@@ -117,6 +129,7 @@ impl Router {
             request,
             Pending {
                 submit,
+                connection,
                 completion,
                 deadline,
                 sent: false,
@@ -202,38 +215,35 @@ impl Router {
     /// Ends what has waited too long; called by a timer.
     pub(crate) fn sweep(&self) {
         let now = clock::now();
-        let late: Vec<Pending> = {
+        self.end_where(|pending| pending.deadline <= now);
+    }
+
+    /// A connection is over. What it asked of a room's members goes to no later leader: its
+    /// user may have changed their mind through another server since. A message may go, as it
+    /// has a place in the log only once.
+    pub(crate) fn connection_ended(&self, connection: ConnectionId) {
+        self.end_where(|pending| {
+            let is_chat = matches!(pending.submit.command, RoomCommand::Chat { .. });
+            pending.connection == connection && !is_chat
+        });
+    }
+
+    fn end_where(&self, is_over: impl Fn(&Pending) -> bool) {
+        let over: Vec<Pending> = {
             let mut queue = lock(&self.queue);
-            let late = queue
-                .pending
-                .iter()
-                .filter(|(_, pending)| pending.deadline <= now);
-            let late: Vec<u64> = late.map(|(request, _)| *request).collect();
-            late.iter()
+            let over = queue.pending.iter().filter(|(_, pending)| is_over(pending));
+            let over: Vec<u64> = over.map(|(request, _)| *request).collect();
+            over.iter()
                 .filter_map(|request| queue.pending.remove(request))
                 .collect()
         };
-        for pending in late {
-            let error = if pending.sent {
-                unknown_outcome()
-            } else {
-                leader_unavailable()
-            };
-            (pending.completion)(RoomOutcome::Failed(error));
-        }
+        over.into_iter().for_each(Pending::end);
     }
 
     /// Ends everything that waits: the server stops.
     pub(crate) fn give_up(&self) {
         let pending = std::mem::take(&mut lock(&self.queue).pending);
-        for pending in pending.into_values() {
-            let error = if pending.sent {
-                unknown_outcome()
-            } else {
-                leader_unavailable()
-            };
-            (pending.completion)(RoomOutcome::Failed(error));
-        }
+        pending.into_values().for_each(Pending::end);
     }
 
     /// Sends to a leader until its queue closes: the whole list of sessions, what is

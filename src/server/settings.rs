@@ -85,8 +85,18 @@ pub(crate) const ERROR_WINDOW: Duration = Duration::from_secs(10);
 pub(crate) const LOGIN_FAILURES_MAX: u32 = 5;
 /// Over the message rate for so long closes the connection.
 pub(crate) const TOO_FAST_AFTER: Duration = Duration::from_secs(30);
-/// Bytes of messages in one answer; what does not fit is asked for again.
-pub(crate) const PAGE_BYTES_MAX: usize = 768 * 1024;
+/// Bytes of messages in one answer; what does not fit is asked for again. A connection that
+/// has had such an answer keeps a buffer of its size.
+pub(crate) const PAGE_BYTES_MAX: usize = 256 * 1024;
+/// Records read at first for a page, whose size tells how many more fit.
+pub(crate) const PAGE_STEP_FIRST: u64 = 16;
+/// Records read in one go for a page: so many may turn out to be too many.
+pub(crate) const PAGE_STEP_MAX: u64 = 64;
+/// Bytes of messages replayed on `joinRoom`, one frame each.
+pub(crate) const REPLAY_BYTES_MAX: usize = 768 * 1024;
+/// What the system may hold for a client besides its queue (twice that on Linux, with its
+/// bookkeeping): a reader that stands still is found by its queue, not megabytes later.
+pub(crate) const SEND_BUFFER_BYTES: usize = 128 * 1024;
 /// Bytes written to a client before one flush.
 pub(crate) const FLUSH_BYTES: usize = 128 * 1024;
 

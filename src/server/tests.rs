@@ -1,2 +1,4 @@
 mod cluster;
+mod resume;
+mod slow_readers;
 pub(crate) mod support;

@@ -1,6 +1,7 @@
 //! A cluster of one's own: `antiphon up` as a process of its own, by this very executable, so
 //! that it can be killed, stopped and started again on the same data and the same gateway.
-//! It sees no environment and no configuration but what is given here. It dies with its owner.
+//! It sees no environment and no configuration but what is given here. It dies with its owner:
+//! its standard input is a pipe that nobody writes to, and whose end is the owner's.
 
 use std::fs::OpenOptions;
 use std::io::{self, BufRead, BufReader};
@@ -170,7 +171,8 @@ impl OwnCluster {
         let log = log.create(true).append(true).open(self.log());
         let mut command = Command::new(executable);
         let gateway = self.gateway.as_deref().unwrap_or("127.0.0.1:0");
-        command.args(["up", "--json", "--gateway-addr", gateway]);
+        command.args(["up", "--json", "--while-input-lasts"]);
+        command.args(["--gateway-addr", gateway]);
         command.args(["--servers", &self.servers.to_string()]);
         command.arg("--data-dir").arg(self.data_dir());
         for setting in SETTINGS {
@@ -181,7 +183,7 @@ impl OwnCluster {
             .process_group(0)
             .env_clear()
             .current_dir(&self.folder)
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(log.map_err(ClusterError::Start)?);
         Ok(command)

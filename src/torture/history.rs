@@ -243,6 +243,9 @@ pub struct LogEntry {
     /// The text; absent for a mark of the cluster.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
+    /// The term under which it was written; absent where only clients looked, who are not told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<u64>,
 }
 
 /// One line of a history.

@@ -39,32 +39,51 @@ pub fn text(history: &History, verdict: &Verdict) -> String {
     }
     text.push('\n');
     text.push_str(conclusion(verdict));
-    let Run {
-        seed, duration_ms, ..
-    } = history.run;
-    let seconds = duration_ms / 1_000;
-    let _ = writeln!(
-        text,
-        "\nThe same faults again: antiphon torture --seed {seed} --duration {seconds}s"
-    );
+    again(&mut text, &history.run);
     text
+}
+
+/// The command with every flag that shapes a run. The seed fixes what is drawn, not the time
+/// that it takes.
+fn again(text: &mut String, run: &Run) {
+    let seconds = run.duration_ms / 1_000;
+    let _ = write!(
+        text,
+        "\nThe same again: antiphon torture --seed {} --duration {seconds}s --users {} --rooms {} \
+         --rate {} ",
+        run.seed, run.users, run.rooms, run.rate
+    );
+    if run.own_cluster {
+        let _ = writeln!(text, "--servers {}", run.servers);
+    } else {
+        text.push_str("--gateway URL\n");
+    }
+    text.push_str(
+        "The seed fixes which faults come, and in which order; not their instants to the \
+         millisecond, so that no two runs are quite the same.\n",
+    );
 }
 
 fn head(run: &Run) -> String {
     let cluster = if run.own_cluster {
-        "a cluster of its own"
+        format!("a cluster of its own with {} servers", run.servers)
     } else {
-        "a cluster of others, whose servers were left alone"
+        "a cluster of others, whose servers were left alone".to_owned()
     };
     let build = if run.debug_build { ", debug build" } else { "" };
-    format!(
+    let mut text = format!(
         "antiphon torture {}{build}: {} s, {} users, {} rooms, {cluster}; seed {}\n",
         run.version,
         run.duration_ms / 1_000,
         run.users,
         run.rooms,
         run.seed
-    )
+    );
+    if !run.settings.is_empty() {
+        let settings = crate::terminal::sanitize::line(&run.settings.join(", "));
+        let _ = writeln!(text, "  with {settings}; all else by default");
+    }
+    text
 }
 
 fn messages(text: &mut String, verdict: &Verdict) {

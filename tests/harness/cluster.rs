@@ -64,6 +64,7 @@ struct Ready {
     gateway: String,
     servers: Vec<Server>,
     data_dir: PathBuf,
+    admin: Option<String>,
 }
 
 /// A running `antiphon up`; killed when dropped.
@@ -109,8 +110,13 @@ impl Cluster {
 
     /// Starts on the data of `data_dir`.
     pub(crate) fn start_in(data_dir: &Path, options: &Options) -> Self {
+        Self::start_as(data_dir, &mut up(data_dir, options))
+    }
+
+    /// Starts `command`, which becomes [`up`] on `data_dir`.
+    pub(crate) fn start_as(data_dir: &Path, command: &mut Command) -> Self {
         let log = data_dir.with_extension("stderr");
-        let (child, line) = spawn("`antiphon up`", &mut up(data_dir, options), &log);
+        let (child, line) = spawn("`antiphon up`", command, &log);
         let ready: Ready = serde_json::from_str(&line)
             .unwrap_or_else(|error| panic!("the ready line is not as agreed: {error}: {line}"));
         assert_eq!(ready.event, "ready", "{line}");
@@ -165,6 +171,16 @@ impl Cluster {
     /// The last lines of what the process wrote on stderr.
     pub(crate) fn log_tail(&self) -> String {
         tail(&self.log)
+    }
+
+    /// HOST:PORT for operators' tools, if it was asked for.
+    pub(crate) fn admin(&self) -> &str {
+        let admin = self.ready.admin.as_deref().expect("admin.addr is set");
+        admin.strip_prefix("http://").expect("an http URL")
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     pub(crate) fn log_path(&self) -> &Path {

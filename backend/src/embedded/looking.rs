@@ -10,7 +10,7 @@ use super::opening::{
     DATABASE_FILE, LOCK_FILE, OpenError, check, is_fresh, lock, meta, pragma, told,
 };
 use super::schema::APPLICATION_ID;
-use super::write_ahead_log;
+use super::{seal, write_ahead_log};
 
 /// A database that is there and may be read.
 pub(super) struct Looked {
@@ -38,7 +38,7 @@ pub(super) fn look(dir: &Path) -> Result<Option<Looked>, OpenError> {
     if is_fresh(&connection).map_err(|error| told(&file, error))? {
         return Ok(None);
     }
-    check(&connection, &file)?;
+    check(&connection, &file, seal::look(&file)?)?;
     let log_id = meta(&connection, "log_id").map_err(|error| told(&file, error))?;
     Ok(Some(Looked {
         file,
@@ -75,7 +75,8 @@ pub(super) fn wipe(dir: &Path) -> Result<Vec<PathBuf>, OpenError> {
     let beside = |suffix: &str| dir.join(format!("{DATABASE_FILE}{suffix}"));
     let mut removed = Vec::new();
     // The database last: until it is gone, a second wipe finds the rest.
-    for file in [beside("-wal"), beside("-shm"), file] {
+    let (sealed, draft) = (seal::path(&file), seal::draft(&file));
+    for file in [draft, sealed, beside("-wal"), beside("-shm"), file] {
         match fs::remove_file(&file) {
             Ok(()) => removed.push(file),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}

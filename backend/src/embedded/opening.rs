@@ -7,8 +7,11 @@ use std::path::{Path, PathBuf};
 use antiphon_core::random;
 use rusqlite::{Connection, OpenFlags};
 
+use super::checksum::RowSum;
 use super::failure::is_damage;
+use super::limits::WHOLE_CHECK_BYTES_MAX;
 use super::schema::{self, APPLICATION_ID, SCHEMA_VERSION};
+use super::seal::{self, Seal};
 use super::write_ahead_log;
 
 /// The database's file in the data directory.
@@ -97,17 +100,26 @@ pub(super) fn open(dir: &Path) -> Result<Opened, OpenError> {
     let lock = lock(dir)?;
     let file = dir.join(DATABASE_FILE);
     write_ahead_log::check(&file)?;
+    let seal = seal::look(&file)?;
     private(&file).map_err(|source| OpenError::Directory {
         dir: dir.to_owned(),
         source,
     })?;
     let mut connection = connect(&file).map_err(|error| told(&file, error))?;
     let fresh = is_fresh(&connection).map_err(|error| told(&file, error))?;
+    if fresh && seal != Seal::Absent {
+        let report = "it is empty, and was not when it was closed".to_owned();
+        return Err(OpenError::Damaged { file, report });
+    }
     if fresh {
         write_ahead(&connection, &file)?;
         make(&mut connection).map_err(|error| told(&file, error))?;
     }
-    check(&connection, &file)?;
+    check(&connection, &file, seal)?;
+    seal::remove(&file).map_err(|source| OpenError::Directory {
+        dir: dir.to_owned(),
+        source,
+    })?;
     let (log_id, generation) = raise(&mut connection).map_err(|error| told(&file, error))?;
     Ok(Opened {
         connection,
@@ -145,7 +157,7 @@ fn make_dir(dir: &Path) -> io::Result<()> {
 
 /// Opens a file, made for its owner alone if it is not there: the directory may be one that
 /// others see. What the database puts beside its file gets the same mode.
-fn private(file: &Path) -> io::Result<File> {
+pub(super) fn private(file: &Path) -> io::Result<File> {
     let mut options = File::options();
     options.create(true).truncate(false).write(true);
     #[cfg(unix)]
@@ -192,12 +204,14 @@ fn make(connection: &mut Connection) -> rusqlite::Result<()> {
     schema::create(&transaction)?;
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     let insert = "INSERT INTO meta (key, value) VALUES ('log_id', ?1), ('generation', '0'), \
-                  ('clean', '1')";
-    transaction.execute(insert, [random::hex::<16>()])?;
+                  ('clean', '1'), ('sum', ?2)";
+    let log_id = random::hex::<16>();
+    transaction.execute(insert, (&log_id, meta_sum(&log_id, "0")))?;
     transaction.commit()
 }
 
-pub(super) fn check(connection: &Connection, file: &Path) -> Result<(), OpenError> {
+/// Checks that the database is one of ours and whole.
+pub(super) fn check(connection: &Connection, file: &Path, seal: Seal) -> Result<(), OpenError> {
     let told = |error| told(file, error);
     let application = pragma(connection, "application_id").map_err(told)?;
     let version = pragma(connection, "user_version").map_err(told)?;
@@ -216,12 +230,17 @@ pub(super) fn check(connection: &Connection, file: &Path) -> Result<(), OpenErro
             difference,
         });
     }
-    // A conversation that its index has lost would begin anew at 1, so these are looked at
-    // always; they are small. The messages are looked at when there was no clean close.
-    let mut findings =
-        schema::findings(connection, "integrity_check(conversations)").map_err(told)?;
-    if findings.is_empty() && meta(connection, "clean").map_err(told)? != "1" {
-        findings = schema::findings(connection, "quick_check").map_err(told)?;
+    let mut findings = damaged_meta(connection).map_err(told)?;
+    if findings.is_empty() {
+        let generation = meta(connection, "generation").map_err(told)?;
+        findings = match seal {
+            Seal::Whole => Vec::new(),
+            Seal::Broken { generation: sealed } if generation == sealed.to_string() => {
+                vec![unsealed(file)]
+            }
+            // Another file was put there, or it was in use when its process ended.
+            Seal::Broken { .. } | Seal::Absent => structure(connection).map_err(told)?,
+        };
     }
     if findings.is_empty() {
         return Ok(());
@@ -230,6 +249,72 @@ pub(super) fn check(connection: &Connection, file: &Path) -> Result<(), OpenErro
         file: file.to_owned(),
         report: findings.join("; "),
     })
+}
+
+fn unsealed(file: &Path) -> String {
+    format!(
+        "some byte of it is not as it was when it was closed; if another program was meant to \
+         change it, remove {} and start again",
+        seal::path(file).display()
+    )
+}
+
+/// The tables that are looked at whatever the size: what they lose can't be missed later.
+const SMALL_TABLES: [&str; 7] = [
+    "meta",
+    "users",
+    "tokens",
+    "rooms",
+    "room_members",
+    "read_cursors",
+    "conversations",
+];
+
+/// Looks at pages, and at indexes against their tables: at all of them up to a size. Above it,
+/// the messages' pages are looked at when there was no clean close.
+fn structure(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    let pages = pragma(connection, "page_count")?;
+    let bytes = pages.cast_unsigned() * pragma(connection, "page_size")?.cast_unsigned();
+    if bytes <= WHOLE_CHECK_BYTES_MAX {
+        return schema::findings(connection, "integrity_check");
+    }
+    let mut findings = Vec::new();
+    for table in SMALL_TABLES {
+        findings.extend(schema::findings(
+            connection,
+            &format!("integrity_check({table})"),
+        )?);
+    }
+    if findings.is_empty() && meta(connection, "clean")? != "1" {
+        findings = schema::findings(connection, "quick_check")?;
+    }
+    Ok(findings)
+}
+
+/// Whether the counters are what was written. A store of an earlier build has no sum yet; it
+/// gets one when it is opened.
+fn damaged_meta(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    let mut statement = connection.prepare("SELECT key FROM meta ORDER BY key")?;
+    let keys = statement.query_map([], |row| row.get::<_, String>(0))?;
+    let keys: Vec<String> = keys.collect::<rusqlite::Result<_>>()?;
+    let is_whole = if keys == ["clean", "generation", "log_id", "sum"] {
+        let sum = meta_sum(
+            &meta(connection, "log_id")?,
+            &meta(connection, "generation")?,
+        );
+        sum == meta(connection, "sum")?
+    } else {
+        keys == ["clean", "generation", "log_id"]
+    };
+    Ok(match is_whole {
+        true => Vec::new(),
+        false => vec!["a damaged row in meta".to_owned()],
+    })
+}
+
+fn meta_sum(log_id: &str, generation: &str) -> String {
+    let sum = RowSum::new("meta").text(log_id).text(generation).finish();
+    sum.to_string()
 }
 
 pub(super) fn meta(connection: &Connection, key: &str) -> rusqlite::Result<String> {
@@ -249,18 +334,21 @@ fn raise(connection: &mut Connection) -> rusqlite::Result<(String, u64)> {
         .parse::<u64>()
         .map_err(unreadable)?
         + 1;
-    let update = "UPDATE meta SET value = ?2 WHERE key = ?1";
-    transaction.execute(update, ("generation", generation.to_string()))?;
-    transaction.execute(update, ("clean", "0"))?;
+    let put = "INSERT INTO meta (key, value) VALUES (?1, ?2) \
+               ON CONFLICT (key) DO UPDATE SET value = excluded.value";
+    let sum = meta_sum(&log_id, &generation.to_string());
+    transaction.execute(put, ("generation", generation.to_string()))?;
+    transaction.execute(put, ("sum", sum))?;
+    transaction.execute(put, ("clean", "0"))?;
     transaction.commit()?;
     Ok((log_id, generation))
 }
 
-/// Marks the database as closed in good order.
-pub(super) fn mark_clean(connection: &Connection) -> rusqlite::Result<()> {
-    connection
-        .execute("UPDATE meta SET value = '1' WHERE key = 'clean'", [])
-        .map(|_| ())
+/// Marks the database as closed in good order, or as in use.
+pub(super) fn mark(connection: &Connection, is_clean: bool) -> rusqlite::Result<()> {
+    let sql = "UPDATE meta SET value = ?1 WHERE key = 'clean'";
+    let value = if is_clean { "1" } else { "0" };
+    connection.execute(sql, [value]).map(|_| ())
 }
 
 /// The error of opening that stands for one of the database.

@@ -2,6 +2,7 @@
 
 mod contracts;
 mod damage;
+mod flips;
 mod opening;
 mod trimming;
 
@@ -103,7 +104,13 @@ async fn a_store_can_be_looked_at_without_a_trace() {
     assert_eq!(std::fs::read_dir(dir).unwrap().count(), files);
 
     let removed = EmbeddedStore::wipe(dir).await.unwrap();
-    assert_eq!(removed, [EmbeddedStore::database_file(dir)]);
+    assert_eq!(
+        removed,
+        [
+            super::seal::path(&EmbeddedStore::database_file(dir)),
+            EmbeddedStore::database_file(dir)
+        ]
+    );
     assert!(EmbeddedStore::wipe(dir).await.unwrap().is_empty());
     let store = EmbeddedStore::open(dir).await.unwrap();
     assert_eq!(store.users().count().await.unwrap(), 0);

@@ -21,7 +21,7 @@ use super::limits::{
     BATCH_JOBS_MAX, BATCH_ROWS_MAX, COMMITS_PER_WAL_LOOK, WAL_FRAMES_MAX, WAL_FRAMES_WAIT,
 };
 use super::message_archive::Top;
-use super::opening;
+use super::{opening, seal};
 
 /// What a piece of work sees of the writer.
 pub(super) struct Writing<'w> {
@@ -168,6 +168,10 @@ pub(super) struct Writer {
     pub(super) health: Arc<Health>,
     /// The directory, for logs.
     pub(super) dir: PathBuf,
+    /// The database's file.
+    pub(super) file: PathBuf,
+    /// What its seal will name.
+    pub(super) generation: u64,
     /// Held until the database is closed.
     pub(super) lock: std::fs::File,
 }
@@ -228,6 +232,7 @@ impl Writer {
     fn commit(&mut self, batch: Vec<Job>, tops: &mut HashMap<String, Top>) {
         let mut answers = Vec::with_capacity(batch.len());
         let end = self.transact(batch, tops, &mut answers);
+        self.health.committed(matches!(end, BatchEnd::Committed));
         if let BatchEnd::RolledBack(error) | BatchEnd::Unknown(error) = &end {
             tops.clear();
             if is_io(error) {
@@ -342,15 +347,21 @@ impl Writer {
                 Order::Close(_) => {}
             }
         }
+        let mut is_closed = false;
         if self.health.failure().is_none() {
-            let closed = opening::mark_clean(&self.connection)
+            let closed = opening::mark(&self.connection, true)
                 .and_then(|()| self.checkpoint("TRUNCATE").map(|_| ()));
+            is_closed = closed.is_ok();
             if let Err(error) = closed {
                 warn!(dir = %self.dir.display(), error = %ErrorChain(&error),
                     "closing the store failed; the next open checks it");
             }
         }
         drop(self.connection);
+        if is_closed && let Err(error) = seal::put(&self.file, self.generation) {
+            warn!(dir = %self.dir.display(), error = %ErrorChain(&error),
+                "the store was closed but not sealed; the next open checks it");
+        }
         drop(self.lock);
         if let Some(done) = closing {
             // Nobody listens if the closer gave up.

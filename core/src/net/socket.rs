@@ -9,13 +9,37 @@ pub use either::{TcpListener, TcpStream};
 /// Ends a connection so that the other side is told that it broke (RST), not that it ended.
 /// What was not sent yet is gone. The simulator's connections just end.
 pub fn reset(stream: TcpStream) {
-    #[cfg(feature = "simulation")]
-    let stream = match stream {
-        TcpStream::Real(stream) => stream,
-        TcpStream::Simulated(_) => return,
-    };
-    // A connection that is broken already needs no breaking.
-    let _ = stream.set_zero_linger();
+    reset_on_drop(&stream);
+}
+
+/// From here on the end of this connection is a [`reset`]: the system keeps nothing to send.
+pub fn reset_on_drop(stream: &TcpStream) {
+    if let Some(stream) = of_the_system(stream) {
+        // A connection that is broken already needs no breaking.
+        let _ = stream.set_zero_linger();
+    }
+}
+
+/// Bounds what the system holds for a peer that does not read. Linux doubles the number, for
+/// its own bookkeeping. By default it holds megabytes.
+pub fn bound_send_buffer(stream: &TcpStream, bytes: usize) {
+    if let Some(stream) = of_the_system(stream) {
+        // A connection that is broken already holds nothing.
+        let _ = rustix::net::sockopt::set_socket_send_buffer_size(stream, bytes);
+    }
+}
+
+#[cfg(not(feature = "simulation"))]
+fn of_the_system(stream: &TcpStream) -> Option<&tokio::net::TcpStream> {
+    Some(stream)
+}
+
+#[cfg(feature = "simulation")]
+fn of_the_system(stream: &TcpStream) -> Option<&tokio::net::TcpStream> {
+    match stream {
+        TcpStream::Real(stream) => Some(stream),
+        TcpStream::Simulated(_) => None,
+    }
 }
 
 /// With the feature, where a socket is made decides what it is.

@@ -34,7 +34,8 @@ impl CommandHandler<Caller, Chat, Answer, ErrorBody> for ChatHandler {
                     format: chat.format,
                     after: chat.after,
                 };
-                caller.node.router.submit(user, room, command, completion);
+                let router = &caller.node.router;
+                router.submit(caller.connection, user, room, command, completion);
                 later::<Chat>(caller, outcome_rx, ack)
             }
             Target::User(to) => {

@@ -9,12 +9,12 @@ use antiphon_protocol::{ErrorBody, Message, codec};
 use async_trait::async_trait;
 
 use super::{Answer, Caller, CommandResult, internal};
-use crate::server::settings::PAGE_BYTES_MAX;
+use crate::server::settings::REPLAY_BYTES_MAX;
 
 /// The newest of the recent messages, as many as leave room in the queue for what the room
 /// says meanwhile.
 fn replay(recent: &[Message]) -> Vec<String> {
-    let mut budget = PAGE_BYTES_MAX;
+    let mut budget = REPLAY_BYTES_MAX;
     let mut frames = Vec::new();
     for message in recent.iter().rev() {
         let frame = codec::encode_event(Some(message.message_id.as_str()), "chat", message);
@@ -53,6 +53,7 @@ impl CommandHandler<Caller, JoinRoom, Answer, ErrorBody> for JoinHandler {
             outbound.push_reply(frame.into());
         });
         caller.node.router.submit(
+            caller.connection,
             caller.user()?,
             join.room_name,
             RoomCommand::Join,

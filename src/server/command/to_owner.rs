@@ -19,10 +19,9 @@ pub(super) fn submit<C: Command>(
         // A connection that is gone does not wait.
         let _ = outcome_tx.send(outcome);
     });
-    caller
-        .node
-        .router
-        .submit(caller.user()?, room, command, completion);
+    let (connection, user) = (caller.connection, caller.user()?);
+    let router = &caller.node.router;
+    router.submit(connection, user, room, command, completion);
     later::<C>(caller, outcome_rx, read)
 }
 

@@ -5,7 +5,6 @@
 
 use antiphon_core::clock;
 use antiphon_core::contract::BackendErrorKind;
-use antiphon_protocol::ConnectionId;
 use antiphon_protocol::SessionId;
 use antiphon_protocol::client::Visibility;
 use antiphon_protocol::peer::Delivery;
@@ -17,6 +16,8 @@ use crate::server::room::raw;
 use crate::server::session::{LocalSession, Outbound};
 use crate::server::tests::support::rooms::FaultyRooms;
 use crate::server::tests::support::{Stores, client_id, room, stores, user};
+
+const CONNECTION: ConnectionId = ConnectionId(1);
 
 type Told = Arc<Mutex<Vec<(String, RoomOutcome)>>>;
 
@@ -77,8 +78,9 @@ impl Fixture {
     fn submit(&self, label: &str, command: RoomCommand) {
         let (told, label) = (Arc::clone(&self.told), label.to_owned());
         let completion = Box::new(move |outcome| lock(&told).push((label, outcome)));
+        let (alice, hall) = (user("alice"), room("hall"));
         self.router
-            .submit(user("alice"), room("hall"), command, completion);
+            .submit(CONNECTION, alice, hall, command, completion);
     }
 
     fn chat(&self, id: &str) {
@@ -212,6 +214,26 @@ async fn a_refusal_by_the_next_leader_says_nothing_of_what_the_last_one_did() {
         fixture.told(),
         told.map(|(id, ext)| (id.into(), ext.into()))
     );
+}
+
+/// Found by the simulation (the schedule of a deposed leader, seeds 1, 2 and 6): a leader that
+/// was deposed closed its connections and kept a leave that was unanswered. Its user left
+/// through another server, joined again, and was taken out when that leave came to the new
+/// leader; and the other way round, with a join.
+#[tokio::test]
+async fn what_was_asked_of_a_rooms_members_ends_with_its_connection() {
+    let f = fixture().await;
+    f.chat("m1");
+    f.submit("leave", RoomCommand::Leave);
+    f.link(2).await;
+    f.submit("join", RoomCommand::Join);
+    f.router.connection_ended(ConnectionId(2));
+    assert_eq!(f.told(), []);
+    f.router.connection_ended(CONNECTION);
+    let told = [("leave", "unknown_outcome"), ("join", "leader_unavailable")];
+    assert_eq!(f.told(), told.map(|(id, ext)| (id.into(), ext.into())));
+    let again = f.link(1).await;
+    assert_eq!(labels(&again), ["m1"]);
 }
 
 /// Pitfalls 55 and 56: what does not reach a leader is told to its sender, never dropped.

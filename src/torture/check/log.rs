@@ -86,6 +86,14 @@ pub(super) fn dense(index: &Index<'_>) -> Tally {
             });
             expected = entry.seq.saturating_add(1);
         }
+        let terms = (log.entries.iter()).filter_map(|entry| Some((entry.seq, entry.epoch?)));
+        let mut newest = 0;
+        for (seq, epoch) in terms {
+            tally.expect(epoch >= newest, || {
+                format!("{seq} of {conversation} is of term {epoch}, behind one of {newest}")
+            });
+            newest = epoch.max(newest);
+        }
         let end = expected.saturating_sub(1);
         tally.expect(end == log.head.last_seq, || {
             let said = log.head.last_seq;

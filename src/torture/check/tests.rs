@@ -43,6 +43,7 @@ fn entry(conversation: &str, seq: u64, told: Option<(&str, &str)>) -> LogEntry {
         seq,
         from: told.map(|(from, _)| from.to_owned()),
         id: told.map(|(_, id)| id.to_owned()),
+        epoch: None,
     }
 }
 
@@ -239,6 +240,9 @@ fn c3_a_hole_in_the_log_and_a_term_that_falls() {
     fails(Checker::Dense, |h| h.log.swap(0, 1));
     fails(Checker::Dense, |h| h.heads[0].last_seq = 8);
     fails(Checker::Dense, |h| h.leaders[1].1 = 1);
+    fails(Checker::Dense, |h| {
+        (h.log[0].epoch, h.log[1].epoch) = (Some(2), Some(1));
+    });
     empty(Checker::Dense, |h| h.heads.clear());
 }
 

@@ -193,6 +193,7 @@ async fn read_one(world: &World, client: &Client, book: &Book) -> Result<(), Loa
             seq,
             from,
             id,
+            epoch: None,
         };
         world.recorder.put(Record::LogEntry(entry)).await;
     }

@@ -8,6 +8,7 @@ mod ailing;
 pub mod host;
 pub mod keep;
 pub mod log;
+pub mod mutants;
 pub mod named;
 pub mod nemesis;
 pub mod network;

@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::Duration;
 
+use antiphon_core::mutant::Mutant;
 use antiphon_simulation::keep::write;
 use antiphon_simulation::log;
+use antiphon_simulation::mutants;
 use antiphon_simulation::plan::{Mode, Plan};
 use antiphon_simulation::run::{Played, play};
 use antiphon_simulation::totals::Totals;
@@ -37,6 +39,12 @@ struct Args {
     /// Write the servers' and clients' log to the standard error output
     #[arg(long, value_name = "FILTER", num_args = 0..=1, default_missing_value = LOG_DEFAULT)]
     log: Option<String>,
+    /// Play the schedule that is made for this known mistake, with the mistake on
+    #[arg(long, value_name = "WORD", value_parser = mutant)]
+    mutant: Option<Mutant>,
+    /// The same schedule with the mistake off
+    #[arg(long, requires = "mutant")]
+    off: bool,
     /// Every so many seeds, in this process, one line of JSON each: what the processes of
     /// --seeds do
     #[arg(long, hide = true)]
@@ -49,6 +57,23 @@ fn mode(word: &str) -> Result<Mode, String> {
         .copied()
         .find(|mode| mode.word() == word)
         .ok_or_else(|| "safety or liveness".to_owned())
+}
+
+fn mutant(word: &str) -> Result<Mutant, String> {
+    let words = || Mutant::ALL.iter().copied().map(mutants::word);
+    let at = words().position(|one| one == word);
+    let found = at.map(|at| Mutant::ALL[at]);
+    found.ok_or_else(|| format!("one of {}", words().collect::<Vec<_>>().join(", ")))
+}
+
+impl Args {
+    fn plan(&self, seed: u64) -> Plan {
+        match self.mutant {
+            None => Plan::new(seed, self.mode),
+            Some(mutant) if self.off => mutants::without(seed, mutant),
+            Some(mutant) => mutants::with(seed, mutant),
+        }
+    }
 }
 
 fn main() -> ExitCode {
@@ -77,7 +102,7 @@ fn play_one(args: &Args) -> io::Result<bool> {
         log::install(filter);
     }
     let seed = args.seed.unwrap_or(args.from);
-    let played = play(Plan::new(seed, args.mode));
+    let played = play(args.plan(seed));
     if let Some(path) = &args.keep {
         keep(&played, path)?;
     }
@@ -93,7 +118,7 @@ fn keep(played: &Played, path: &Path) -> io::Result<()> {
 
 fn play_every(args: &Args, seeds: u64, every: u64) -> io::Result<bool> {
     for seed in (args.from..args.from + seeds).step_by(usize::try_from(every).unwrap_or(1)) {
-        let played = play(Plan::new(seed, args.mode));
+        let played = play(args.plan(seed));
         let mut totals = Totals::default();
         totals.add(&played);
         if !played.passed() {
@@ -113,6 +138,12 @@ fn play_many(args: &Args, seeds: u64) -> io::Result<bool> {
             .args(["--from", &(args.from + at).to_string()])
             .args(["--every", &processes.to_string()])
             .args(["--mode", args.mode.word()])
+            .args(
+                args.mutant
+                    .iter()
+                    .flat_map(|one| ["--mutant", mutants::word(*one)]),
+            )
+            .args(args.off.then_some("--off"))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()

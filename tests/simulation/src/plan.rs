@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use antiphon::torture::load::Dice;
+use antiphon_core::mutant::Mutant;
 
+use crate::mutants;
 use crate::schedule::{self, Planned};
 
 /// Servers.
@@ -12,6 +14,13 @@ pub const SERVERS: usize = 3;
 pub const CLIENT_HOSTS: usize = 3;
 /// How far time goes before the network and every host are looked at again.
 pub const TICK: Duration = Duration::from_millis(5);
+/// The users talk on for so long after all is mended.
+const AFTER_HEAL: Duration = Duration::from_secs(4);
+/// Where something stays broken, everybody gets messages acknowledged again within this time:
+/// it takes so long to find out what is broken, ...
+pub const FOUND_OUT_MAX: Duration = Duration::from_secs(22);
+/// ... and what is sent then is acknowledged within this time.
+pub const PROGRESS_MAX: Duration = Duration::from_secs(20);
 /// Each purpose has dice of its own, so that one more draw here changes nothing there.
 const OF_PLAN: u64 = 1;
 const OF_SCHEDULE: u64 = 2;
@@ -72,6 +81,12 @@ pub struct Plan {
     pub outbound_frames_max: usize,
     /// Segments that fit into a connection; its writer waits when there are more.
     pub tcp_capacity: usize,
+    /// How long the users talk on after all is mended.
+    pub after_heal: Duration,
+    /// The mistake that the schedule was made for, if it is not the seed's own.
+    pub made_for: Option<Mutant>,
+    /// The mistake that is on.
+    pub mistake: Option<Mutant>,
     /// What breaks.
     pub faults: Vec<Planned>,
     /// What stays broken, where that is the question.
@@ -117,8 +132,26 @@ impl Plan {
             outbound_bytes_max: 1024 * 1024,
             outbound_frames_max,
             tcp_capacity,
+            after_heal: match mode {
+                Mode::Safety => AFTER_HEAL,
+                Mode::Liveness => FOUND_OUT_MAX + PROGRESS_MAX,
+            },
+            made_for: None,
+            mistake: None,
             faults,
             lasting,
+        }
+    }
+}
+
+impl Plan {
+    /// The command that plays this again.
+    pub fn replay(&self) -> String {
+        let again = self.mode.replay(self.seed);
+        match (self.made_for, self.mistake) {
+            (Some(mutant), None) => format!("{again} --mutant {} --off", mutants::word(mutant)),
+            (_, Some(mutant)) => format!("{again} --mutant {}", mutants::word(mutant)),
+            (None, None) => again,
         }
     }
 }

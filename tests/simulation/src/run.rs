@@ -1,21 +1,27 @@
 //! One run, from the empty cluster to the verdict, in this thread.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, UNIX_EPOCH};
 
 use antiphon::torture::check::{self, Status, Verdict};
 use antiphon::torture::history::{History, Outcome, Record, Recorder};
+use antiphon::torture::load::canonical;
+use antiphon_core::contract::Record as StoredRecord;
+use antiphon_core::mutant;
 use antiphon_core::net::ClusterKey;
 use antiphon_core::random;
 use antiphon_core::words::Words;
+use antiphon_protocol::ConversationId;
 use futures_util::FutureExt;
 use turmoil::{Builder, Sim};
 
 use crate::nemesis::Nemesis;
-use crate::plan::{CLIENT_HOSTS, GATEWAY, Mode, Plan, SERVERS, TICK, clients, server};
+use crate::plan::{
+    CLIENT_HOSTS, FOUND_OUT_MAX, GATEWAY, Mode, PROGRESS_MAX, Plan, SERVERS, TICK, clients, server,
+};
 use crate::schedule::What;
 use crate::service::{ServiceSettings, Services};
 use crate::shared::{Shared, Stage};
@@ -25,13 +31,6 @@ use crate::{host, users};
 const EPOCH_SECONDS: u64 = 1_800_000_000;
 /// The shortest that a packet takes.
 const LATENCY_MIN: Duration = Duration::from_millis(1);
-/// The users talk on for so long after all is mended.
-const AFTER_HEAL: Duration = Duration::from_secs(4);
-/// Where something stays broken, everybody gets messages acknowledged again within this time:
-/// it takes so long to find out what is broken, ...
-pub const FOUND_OUT_MAX: Duration = Duration::from_secs(22);
-/// ... and what is sent then is acknowledged within this time.
-pub const PROGRESS_MAX: Duration = Duration::from_secs(20);
 /// A connection whose packets were lost is found out within this time, since nothing here
 /// sends a lost packet again.
 const SETTLE: Duration = Duration::from_secs(22);
@@ -71,6 +70,9 @@ impl Played {
     pub fn told(&self) -> String {
         let Plan { seed, mode, .. } = self.plan;
         let mut lines = vec![format!("seed {seed}, {}", mode.word())];
+        if let Some(mistake) = self.plan.mistake {
+            lines.push(format!("  with {mistake:?}"));
+        }
         for fault in &self.history.faults {
             let (begin, end) = (fault.begin / 1_000, fault.end / 1_000);
             let words = fault.kind.words();
@@ -100,7 +102,7 @@ impl Played {
             self.simulated.as_millis(),
         ));
         if !self.passed() {
-            lines.push(format!("  again: {}", mode.replay(seed)));
+            lines.push(format!("  again: {}", self.plan.replay()));
         }
         lines.join("\n")
     }
@@ -128,6 +130,7 @@ fn count_panics() {
 pub fn play(plan: Plan) -> Played {
     count_panics();
     PANICS.set(0);
+    let _on = plan.mistake.map(mutant::switch);
     random::seeded::seed(Some(plan.seed));
     let (recorder, collected) = Recorder::memory(users::told(&plan));
     let mut drive = Drive::new(plan, &recorder);
@@ -138,7 +141,8 @@ pub fn play(plan: Plan) -> Played {
     if PANICS.get() > 0 {
         broken.push(format!("{} panics", PANICS.get()));
     }
-    let history = collected.take();
+    let mut history = collected.take();
+    tell_terms(&mut history, &drive.shared.services.records());
     if drive.shared.plan.mode == Mode::Liveness {
         broken.extend(without_progress(&history, drive.healed_us));
     }
@@ -184,6 +188,22 @@ fn without_progress(history: &History, healed: u64) -> Vec<String> {
             format!("{user} got {rooms}acknowledged in rooms, {pairs}in private")
         })
         .collect()
+}
+
+/// Adds to what clients have read the term of each record, which only the store knows.
+fn tell_terms(history: &mut History, records: &[StoredRecord]) {
+    let place = |record: &StoredRecord| {
+        let conversation = match &record.conversation {
+            ConversationId::Room(room) => format!("room:{room}"),
+            ConversationId::Direct(a, b) => canonical(a.as_str(), &format!("user:{b}")),
+        };
+        ((conversation, record.seq), record.epoch)
+    };
+    let terms: HashMap<(String, u64), u64> = records.iter().map(place).collect();
+    for entry in &mut history.log {
+        let place = (entry.conversation.clone(), entry.seq);
+        entry.epoch = terms.get(&place).copied();
+    }
 }
 
 /// A run under way.
@@ -317,11 +337,7 @@ impl Drive {
                         self.put(Record::Fault(fault.clone()));
                     }
                 }
-                let talk_on = match self.shared.plan.mode {
-                    Mode::Safety => AFTER_HEAL,
-                    Mode::Liveness => FOUND_OUT_MAX + PROGRESS_MAX,
-                };
-                self.healed.is_some() && since(self.healed) >= talk_on
+                self.healed.is_some() && since(self.healed) >= self.shared.plan.after_heal
             }
             Stage::Drain => self.shared.all_done(stage) && since(self.healed) >= SETTLE,
             Stage::Over => false,

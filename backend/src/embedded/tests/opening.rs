@@ -18,7 +18,10 @@ async fn data_survive_a_close_and_the_generation_rises() {
     assert_eq!(store.generation(), 1);
     fill(&*store.archive(), &room("hall"), 250).await;
     store.close().await;
-    assert!(!data.join("antiphon.db-wal").exists(), "one file is left");
+    assert!(
+        !data.join("antiphon.db-wal").exists(),
+        "the database and its seal are left"
+    );
     for generation in 2..4 {
         let store = open(&data).await;
         assert_eq!(store.generation(), generation);
@@ -79,7 +82,7 @@ async fn a_new_directory_is_its_owners_alone() {
     store.close().await;
 }
 
-/// Changes a closed store's file with `sql`, and opens it again.
+/// Changes a closed store's file with `sql`, as one who means it, and opens it again.
 async fn reopen_after(sql: &str) -> Result<EmbeddedStore, OpenError> {
     let (dir, store) = fresh().await;
     let data = dir.path().join("data");
@@ -87,6 +90,7 @@ async fn reopen_after(sql: &str) -> Result<EmbeddedStore, OpenError> {
     let connection = Connection::open(data.join(DATABASE_FILE)).unwrap();
     connection.execute_batch(sql).unwrap();
     connection.close().unwrap();
+    fs::remove_file(data.join("antiphon.db-seal")).unwrap();
     EmbeddedStore::open(&data).await
 }
 

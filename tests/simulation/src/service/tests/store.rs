@@ -187,7 +187,7 @@ fn the_log_keeps_its_name_over_a_crash() {
 #[test]
 fn the_mutant_that_acks_before_the_commit_loses_what_it_acked() {
     on_a_host(async |services| {
-        mutant::switch(Some(Mutant::AckBeforeCommit));
+        let _on = mutant::switch(Mutant::AckBeforeCommit);
         let (faults, a) = (services.faults(), services.backends("a"));
         faults.set_store_sync(Some(seconds(1)..=seconds(1)));
         let (stored, took) = timed(append(&a, 1, "acked")).await;
@@ -196,14 +196,13 @@ fn the_mutant_that_acks_before_the_commit_loses_what_it_acked() {
         faults.crash_store();
         faults.restart_store();
         assert!(!is_stored(&a, "acked").await);
-        mutant::switch(None);
     });
 }
 
 #[test]
 fn the_mutant_without_a_dedupe_key_stores_twice() {
     on_a_host(async |services| {
-        mutant::switch(Some(Mutant::NoDedupeKey));
+        let on = mutant::switch(Mutant::NoDedupeKey);
         let a = services.backends("a");
         for seq in [1, 2] {
             assert_eq!(
@@ -212,7 +211,7 @@ fn the_mutant_without_a_dedupe_key_stores_twice() {
             );
         }
         assert!(!is_stored(&a, "same").await);
-        mutant::switch(None);
+        drop(on);
         assert_eq!(texts(&services), ["same", "same"]);
         let again = append(&a, 3, "same").await.unwrap();
         let first = Box::new(said(2, "same"));

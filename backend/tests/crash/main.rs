@@ -1,13 +1,18 @@
-//! Processes that are killed, or whose disk fails, while they append: what they acknowledged
-//! is there afterwards.
+//! Processes that are killed, or lose their power, or whose disk fails, while they append:
+//! what they acknowledged is there afterwards.
+//!
+//! `ANTIPHON_TEST_CRASHES` is how many kills, and how many losses of power, are tried.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::collections::BTreeSet;
+mod power;
+
+use std::collections::{BTreeSet, HashSet};
 use std::io::{self, BufRead, BufReader, Lines, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use antiphon_backend::embedded::EmbeddedStore;
 use antiphon_core::contract::{AppendOutcome, MessageArchive, Record, RecordKind, SeqRange};
@@ -17,11 +22,35 @@ use antiphon_protocol::{ClientId, ConversationId, MessageId, RoomName, UserName}
 
 const ROOMS: u64 = 4;
 const WRITERS: u64 = 8;
-const KILLS: usize = 5;
-/// Acknowledgements to wait for before a kill.
-const ACKS_BEFORE_KILL: usize = 400;
+/// Kills, and losses of power, where nobody asks for more.
+const CRASHES: usize = 60;
+/// After so many kills a new directory is taken: reading all of a long log takes time.
+const KILLS_PER_DIR: usize = 20;
+/// Most acknowledgements before a kill.
+const ACKS_BEFORE_KILL: u64 = 400;
+/// Longest wait behind the last of them, in microseconds: about two commits.
+const KILL_WAIT_US: u64 = 4_000;
 /// A child whose disk never fails ends here.
 const APPENDS_MAX: u64 = 200_000;
+
+fn crashes() -> usize {
+    let given = std::env::var_os("ANTIPHON_TEST_CRASHES");
+    let number = |given: std::ffi::OsString| given.to_str()?.parse().ok();
+    given.map_or(CRASHES, |given| number(given).expect("a number"))
+}
+
+/// Numbers that a seed gives (SplitMix64).
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut word = self.0;
+        word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (word ^ (word >> 31)) % bound
+    }
+}
 
 fn room(number: u64) -> ConversationId {
     ConversationId::Room(RoomName::parse(&format!("room{number}")).unwrap())
@@ -48,8 +77,10 @@ fn record(conversation: ConversationId, seq: u64, client_id: &str) -> Record {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "the child process of the other tests; reads its data directory from stdin"]
 async fn appender() {
-    let mut dir = String::new();
-    io::stdin().read_to_string(&mut dir).unwrap();
+    let mut asked = String::new();
+    io::stdin().read_to_string(&mut asked).unwrap();
+    let (appends, dir) = asked.split_once(' ').unwrap();
+    let appends: u64 = appends.parse().unwrap();
     let store = EmbeddedStore::open(Path::new(&dir)).await.unwrap();
     let (archive, generation) = (store.archive(), store.generation());
     let scope = Shutdown::new();
@@ -59,12 +90,16 @@ async fn appender() {
             task::spawn(
                 &scope,
                 TaskKind::Client,
-                append(archive, generation, writer),
+                append(archive, generation, writer, appends),
             )
         })
         .collect();
     for writer in writers {
         writer.await.unwrap();
+    }
+    if appends < APPENDS_MAX {
+        // As it is: not closed.
+        std::process::abort();
     }
     for _ in 0..3 {
         let after = archive.append(vec![record(room(0), 1, "after")]).await;
@@ -74,14 +109,14 @@ async fn appender() {
     }
 }
 
-async fn append(archive: Arc<dyn MessageArchive>, generation: u64, writer: u64) {
+async fn append(archive: Arc<dyn MessageArchive>, generation: u64, writer: u64, appends: u64) {
     let number = writer % ROOMS;
     let mut seq = archive
         .tail(&room(number))
         .await
         .unwrap()
         .map_or(1, |tail| tail.seq + 1);
-    for count in 0..APPENDS_MAX {
+    for count in 0..appends {
         let client_id = format!("{generation}-{writer}-{count}");
         loop {
             match archive
@@ -112,7 +147,7 @@ struct Appender {
 }
 
 impl Appender {
-    fn start(mut command: Command, dir: &Path) -> Self {
+    fn start(mut command: Command, appends: u64, dir: &Path) -> Self {
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -120,7 +155,7 @@ impl Appender {
             .spawn()
             .expect("the child starts");
         let mut stdin = child.stdin.take().unwrap();
-        stdin.write_all(dir.to_str().unwrap().as_bytes()).unwrap();
+        write!(stdin, "{appends} {}", dir.display()).unwrap();
         drop(stdin);
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         Self { child, lines }
@@ -141,7 +176,8 @@ fn ack(line: &str) -> Option<Ack> {
     Some((number()?, number()?, words.next()?.to_owned()))
 }
 
-/// Everything acknowledged is at its place; every log is dense.
+/// Everything acknowledged is at its place, as it was sent; every log is dense, and nothing is
+/// there twice.
 async fn assert_all_there(dir: &Path, acks: &BTreeSet<Ack>) {
     let store = EmbeddedStore::open(dir).await.unwrap();
     let archive = store.archive();
@@ -154,8 +190,15 @@ async fn assert_all_there(dir: &Path, acks: &BTreeSet<Ack>) {
             .range(&room(number), window, usize::MAX, false)
             .await
             .unwrap();
-        for (record, seq) in found.iter().zip(1..) {
-            assert_eq!(record.seq, seq, "a hole in room {number}");
+        let mut ids = HashSet::new();
+        for (found, seq) in found.iter().zip(1..) {
+            let id = found.client_id.as_str();
+            assert_eq!(
+                *found,
+                record(room(number), seq, id),
+                "a hole, or another text"
+            );
+            assert!(ids.insert(id), "{id} is in room {number} twice");
         }
         for (_, seq, client_id) in acks.iter().filter(|(room, ..)| *room == number) {
             let record = found
@@ -173,23 +216,29 @@ async fn assert_all_there(dir: &Path, acks: &BTreeSet<Ack>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::print_stdout, reason = "what was tried")]
 async fn nothing_acknowledged_is_lost_when_the_process_is_killed() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut acks: BTreeSet<Ack> = BTreeSet::new();
-    for kill in 0..KILLS {
+    let seed = antiphon_core::random::below(u64::MAX);
+    println!("seed {seed}");
+    let mut dice = Dice(seed);
+    let (mut dir, mut acks) = (tempfile::tempdir().unwrap(), BTreeSet::new());
+    let (kills, mut all) = (crashes(), 0);
+    for kill in 0..kills {
+        if kill % KILLS_PER_DIR == 0 {
+            all += acks.len();
+            (dir, acks) = (tempfile::tempdir().unwrap(), BTreeSet::new());
+        }
         let mut command = Command::new(own_path());
         command.args(CHILD_ARGS);
-        let mut appender = Appender::start(command, dir.path());
-        let before = acks.len();
-        let enough = before + ACKS_BEFORE_KILL * (kill + 1);
+        let mut appender = Appender::start(command, APPENDS_MAX, dir.path());
+        let enough = acks.len() + dice.below(ACKS_BEFORE_KILL) as usize;
         while acks.len() < enough {
-            let line = appender
-                .lines
-                .next()
-                .expect("the child appends until it is killed")
-                .unwrap();
+            let line = appender.lines.next();
+            let line = line.expect("the child appends until it is killed").unwrap();
             acks.extend(ack(&line));
         }
+        // Somewhere in the next commits.
+        std::thread::sleep(Duration::from_micros(dice.below(KILL_WAIT_US)));
         // SIGKILL on Unix.
         appender.child.kill().unwrap();
         appender.child.wait().unwrap();
@@ -199,6 +248,9 @@ async fn nothing_acknowledged_is_lost_when_the_process_is_killed() {
         acks.extend(rest.iter().filter_map(|line| ack(line)));
         assert_all_there(dir.path(), &acks).await;
     }
+    all += acks.len();
+    println!("{kills} kills, {all} acknowledged, none lost");
+    assert!(all > kills * 50, "only {all} acknowledgements");
 }
 
 #[cfg(unix)]
@@ -209,7 +261,7 @@ async fn a_disk_that_fails_stops_the_store_and_loses_nothing_acknowledged() {
     let mut command = Command::new("sh");
     command.args(["-c", "trap '' XFSZ; ulimit -f 4000; exec \"$0\" \"$@\""]);
     command.arg(own_path()).args(CHILD_ARGS);
-    let mut appender = Appender::start(command, dir.path());
+    let mut appender = Appender::start(command, APPENDS_MAX, dir.path());
     let lines: Vec<String> = appender.lines.by_ref().map_while(Result::ok).collect();
     appender.child.wait().unwrap();
     let failures: Vec<&str> = lines
