@@ -229,6 +229,7 @@ fn build(
         newest_epoch: Arc::new(AtomicU64::new(0)),
         connections: AtomicU64::new(0),
         draining: AtomicBool::new(false),
+        stranded: AtomicBool::new(false),
         nowhere_to_go: AtomicBool::new(false),
         load_changed: tokio::sync::Notify::new(),
         may_lack: tokio::sync::Notify::new(),

@@ -7,13 +7,14 @@ use antiphon_core::clock;
 use antiphon_core::net::TcpStream;
 use antiphon_core::shutdown::Shutdown;
 use antiphon_core::task::{self, TaskKind};
-use antiphon_protocol::gateway::ServerEntry;
+use antiphon_protocol::gateway::{ServerEntry, ServerList};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1;
 use hyper::header::{HOST, RETRY_AFTER};
 use hyper::{Request, Response, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
+use serde::de::DeserializeOwned;
 
 use crate::limits::{GATEWAY_BODY_BYTES_MAX, GATEWAY_TIMEOUT, HINT_MAX};
 
@@ -118,12 +119,34 @@ pub async fn fetch_server(
     gateway: &GatewayUrl,
     user: Option<&str>,
 ) -> Result<ServerEntry, GatewayError> {
-    clock::timeout(GATEWAY_TIMEOUT, exchange(gateway, user))
+    let query = user
+        .map(|user| format!("?user={}", percent_encode(user)))
+        .unwrap_or_default();
+    let target = format!("/server{query}");
+    clock::timeout(GATEWAY_TIMEOUT, exchange(gateway, &target))
         .await
         .map_err(|_| GatewayError::Timeout)?
 }
 
-async fn exchange(gateway: &GatewayUrl, user: Option<&str>) -> Result<ServerEntry, GatewayError> {
+/// Every live server, least loaded first.
+///
+/// # Errors
+///
+/// See [`GatewayError`]; it takes at most [`GATEWAY_TIMEOUT`].
+///
+/// # Cancel safety
+///
+/// Asking changes nothing.
+pub async fn fetch_servers(gateway: &GatewayUrl) -> Result<ServerList, GatewayError> {
+    clock::timeout(GATEWAY_TIMEOUT, exchange(gateway, "/servers"))
+        .await
+        .map_err(|_| GatewayError::Timeout)?
+}
+
+async fn exchange<T: DeserializeOwned>(
+    gateway: &GatewayUrl,
+    target: &str,
+) -> Result<T, GatewayError> {
     let stream = TcpStream::connect(gateway.authority())
         .await
         .map_err(GatewayError::Unreachable)?;
@@ -137,10 +160,7 @@ async fn exchange(gateway: &GatewayUrl, user: Option<&str>) -> Result<ServerEntr
         TaskKind::Client,
         async move { driver.await.is_ok() },
     );
-    let query = user
-        .map(|user| format!("?user={}", percent_encode(user)))
-        .unwrap_or_default();
-    let request = Request::get(format!("{}/server{query}", gateway.path))
+    let request = Request::get(format!("{}{target}", gateway.path))
         .header(HOST, gateway.authority())
         .body(Empty::new())
         .map_err(|_| GatewayError::BadUrl)?;
@@ -151,7 +171,7 @@ async fn exchange(gateway: &GatewayUrl, user: Option<&str>) -> Result<ServerEntr
     read_answer(response).await
 }
 
-async fn read_answer(response: Response<Incoming>) -> Result<ServerEntry, GatewayError> {
+async fn read_answer<T: DeserializeOwned>(response: Response<Incoming>) -> Result<T, GatewayError> {
     match response.status() {
         StatusCode::OK => {}
         StatusCode::SERVICE_UNAVAILABLE => {

@@ -2,10 +2,11 @@
 //! link to whoever leads.
 
 mod accept;
+mod stranded;
 mod tenure;
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use antiphon_core::backoff::Backoff;
@@ -72,6 +73,8 @@ pub(super) struct Cluster {
     target: watch::Sender<Target>,
     /// Whether this server leads, for the outside.
     leading: watch::Sender<Option<u64>>,
+    /// Others may count on it.
+    is_registered: AtomicBool,
     scope: Shutdown,
 }
 
@@ -88,6 +91,7 @@ impl Cluster {
             stored,
             target: watch::Sender::default(),
             leading: watch::Sender::default(),
+            is_registered: AtomicBool::new(true),
             scope,
         }
     }
@@ -113,6 +117,8 @@ impl Cluster {
             TaskKind::Cluster,
             Arc::clone(&cluster).follow_leader(),
         );
+        let watched = Arc::clone(&cluster).watch_link();
+        task::spawn(&scope, TaskKind::Cluster, watched);
         task::spawn(&scope, TaskKind::Cluster, cluster.live(registration));
         Ok(())
     }
@@ -143,12 +149,16 @@ impl Cluster {
                 return;
             }
             warn!(node = %registration.id(), "registration lost, joining anew");
+            self.is_registered.store(false, Ordering::Release);
+            self.strand(true);
             self.node.sessions.close_all(REJOINED);
             let _ = registration.deregister().await;
             registration = loop {
                 clock::sleep(backoff.next_delay()).await;
                 match self.register().await {
                     Ok(registration) => {
+                        self.is_registered.store(true, Ordering::Release);
+                        self.strand(false);
                         // Whoever logged in meanwhile is bound to the former incarnation.
                         self.node.sessions.close_all(REJOINED);
                         break registration;

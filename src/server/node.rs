@@ -42,6 +42,8 @@ pub(crate) struct Node {
     pub(crate) connections: AtomicU64,
     /// Takes no new clients.
     pub(crate) draining: AtomicBool,
+    /// Is not with the others that serve rooms, so it takes no clients until it is.
+    pub(crate) stranded: AtomicBool,
     /// No other server takes its clients when it stops.
     pub(crate) nowhere_to_go: AtomicBool,
     /// Wakes whoever tells the leader how loaded this server is.

@@ -12,6 +12,7 @@ use antiphon_core::random;
 use antiphon_core::shutdown::Shutdown;
 use antiphon_protocol::UserName;
 use antiphon_protocol::client::{Ack, HelloReply, LoginReply, Secret};
+use antiphon_protocol::gateway::ServerEntry;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tracing::debug;
 
@@ -25,7 +26,7 @@ use super::{
     StopReason,
 };
 use crate::connection::{Connection, ServerEvents};
-use crate::gateway::{self, GatewayUrl};
+use crate::gateway::{self, GatewayError, GatewayUrl};
 use crate::limits::STABLE_AFTER;
 use crate::reconnect::{Situation, Step, next_step};
 
@@ -56,6 +57,13 @@ struct Up {
     login: LoginReply,
 }
 
+/// An attempt to connect that failed.
+struct Failed {
+    /// The server that it was, if it could not even be connected to.
+    server: Option<ServerEntry>,
+    reason: DisconnectReason,
+}
+
 pub(super) struct Actor {
     gateway: GatewayUrl,
     identity: Identity,
@@ -77,6 +85,8 @@ pub(super) struct Actor {
     leave_at: Option<(Instant, String)>,
     /// The owner does not want to wait for the next attempt.
     hurry: Arc<Notify>,
+    /// The server that could not be connected to just now.
+    avoided: Option<ServerEntry>,
 }
 
 impl Actor {
@@ -106,6 +116,7 @@ impl Actor {
             syncing: online::Syncing::new(now),
             leave_at: None,
             hurry: Arc::default(),
+            avoided: None,
         }
     }
 
@@ -139,8 +150,14 @@ impl Actor {
             let attempt = self.connect();
             let reason = match self.offline(attempt).await {
                 None => return StopReason::Asked,
-                Some(Ok(up)) => self.serve(up).await,
-                Some(Err(reason)) => reason,
+                Some(Ok(up)) => {
+                    self.avoided = None;
+                    self.serve(up).await
+                }
+                Some(Err(Failed { server, reason })) => {
+                    self.avoided = server;
+                    reason
+                }
             };
             let left = self.leave_at.take().map(|(at, _)| at);
             let situation = Situation {
@@ -298,9 +315,10 @@ impl Actor {
         }
     }
 
-    fn connect(&self) -> impl Future<Output = Result<Up, DisconnectReason>> + use<> {
+    fn connect(&self) -> impl Future<Output = Result<Up, Failed>> + use<> {
         connect(
             self.gateway.clone(),
+            self.avoided.clone(),
             self.identity.clone(),
             self.name.clone(),
             self.shown.state_tx.clone(),
@@ -325,20 +343,49 @@ fn answer(outcomes: impl IntoIterator<Item = Outcome<SendReply>>) {
     }
 }
 
+/// A server from the gateway, another one than that to avoid if there is one: the gateway may
+/// not know yet that nobody gets there, or only this client can't.
+async fn find(
+    gateway: &GatewayUrl,
+    avoided: Option<&ServerEntry>,
+    user: Option<&str>,
+) -> Result<ServerEntry, GatewayError> {
+    let server = gateway::fetch_server(gateway, user).await?;
+    if avoided != Some(&server) {
+        return Ok(server);
+    }
+    let Ok(list) = gateway::fetch_servers(gateway).await else {
+        return Ok(server);
+    };
+    let others = list.servers.into_iter().map(|ranked| ranked.server);
+    let mut others: Vec<ServerEntry> = others.filter(|other| *other != server).collect();
+    if others.is_empty() {
+        return Ok(server);
+    }
+    // Anyone, so that not all of a lost server's clients come to the same.
+    let at = random::below(others.len() as u64);
+    Ok(others.swap_remove(usize::try_from(at).unwrap_or(0)))
+}
+
 async fn connect(
     gateway: GatewayUrl,
+    avoided: Option<ServerEntry>,
     identity: Identity,
     name: String,
     state_tx: watch::Sender<ConnectionState>,
     scope: Shutdown,
-) -> Result<Up, DisconnectReason> {
+) -> Result<Up, Failed> {
     let user = identity.fallback.as_ref().map(|(user, _)| user.as_str());
-    let server = gateway::fetch_server(&gateway, user)
-        .await
-        .map_err(DisconnectReason::Gateway)?;
-    let (connection, events) = Connection::open(&server, &scope)
-        .await
-        .map_err(DisconnectReason::Connect)?;
+    let found = find(&gateway, avoided.as_ref(), user).await;
+    let server = found.map_err(|error| Failed {
+        server: None,
+        reason: DisconnectReason::Gateway(error),
+    })?;
+    let opened = Connection::open(&server, &scope).await;
+    let (connection, events) = opened.map_err(|error| Failed {
+        server: Some(server),
+        reason: DisconnectReason::Connect(error),
+    })?;
     state_tx.send_replace(ConnectionState::LoggingIn);
     let welcome = async {
         let hello = connection.hello_as(&name).await?;
@@ -353,7 +400,10 @@ async fn connect(
         }),
         Err(error) => {
             connection.close();
-            Err(DisconnectReason::Login(error))
+            Err(Failed {
+                server: None,
+                reason: DisconnectReason::Login(error),
+            })
         }
     }
 }

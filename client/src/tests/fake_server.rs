@@ -57,8 +57,40 @@ impl FakeServer {
             head.push(stream.read_u8().await.unwrap());
         }
         let body = serde_json::to_string(&self.entry()).unwrap();
+        Self::answer(&mut stream, &body).await;
+    }
+
+    /// Answers the next look-up with this server, and, as it is asked for others, the one after
+    /// that with all.
+    pub(crate) async fn answer_gateway_with_others(&self, others: &[ServerEntry]) {
+        self.answer_gateway().await;
+        let (mut stream, _) = within(self.gateway.accept()).await.unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(stream.read_u8().await.unwrap());
+        }
+        assert!(head.starts_with(b"GET /servers "));
+        let ranked = |entry: &ServerEntry| {
+            let mut ranked = serde_json::to_value(entry).unwrap();
+            ranked["connections"] = 0.into();
+            ranked["weight"] = 1.into();
+            ranked
+        };
+        let servers: Vec<_> = [self.entry()].iter().chain(others).map(ranked).collect();
+        let list = serde_json::json!({
+            "servers": servers, "generatedAt": 1, "ageSeconds": 0, "expiresInMs": 1_000,
+        });
+        Self::answer(&mut stream, &list.to_string()).await;
+    }
+
+    async fn answer(stream: &mut TcpStream, body: &str) {
         let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
-        stream.write_all((head + &body).as_bytes()).await.unwrap();
+        stream.write_all((head + body).as_bytes()).await.unwrap();
+    }
+
+    /// Ends the next connection before the handshake.
+    pub(crate) async fn refuse(&self) {
+        drop(within(self.listener.accept()).await.unwrap());
     }
 
     pub(crate) async fn accept(&self) -> FakeSocket {

@@ -277,6 +277,26 @@ async fn a_draining_server_takes_nobody() {
     cluster.stop().await;
 }
 
+#[tokio::test]
+async fn a_server_that_is_not_with_the_others_takes_nobody() {
+    let cluster = serve(plain).await;
+    let node = &cluster.servers["n1"].node;
+    let listener = cluster.client_addr("n1");
+    until("it takes nobody", async || {
+        node.stranded.store(true, Ordering::Relaxed);
+        let status = send(listener, &Head::new().text()).await.status;
+        (status == 503).then_some(())
+    })
+    .await;
+    // It is looked at, and leads by itself.
+    until("it takes clients again", async || {
+        let status = send(listener, &Head::new().text()).await.status;
+        (status == 101).then_some(())
+    })
+    .await;
+    cluster.stop().await;
+}
+
 /// Pitfall 18: who does not finish the handshake does not keep its place.
 #[tokio::test]
 async fn a_handshake_that_stands_still_is_closed() {

@@ -45,4 +45,15 @@ pub const NAMED: &[Named] = &[
         found: "direct messages that were lost with a link were told by nobody, since positions \
                 ended before the link was found dead",
     },
+    Named {
+        seed: 1,
+        mode: Mode::Liveness,
+        found: "a client tried a server that was gone again and again, because the gateway's \
+                list was old",
+    },
+    Named {
+        seed: 3,
+        mode: Mode::Liveness,
+        found: "a server without a registration took clients, who heard nothing of their rooms",
+    },
 ];

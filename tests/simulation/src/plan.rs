@@ -16,8 +16,11 @@ pub const CLIENT_HOSTS: usize = 3;
 pub const TICK: Duration = Duration::from_millis(5);
 /// The users talk on for so long after all is mended.
 const AFTER_HEAL: Duration = Duration::from_secs(4);
-/// Where something stays broken, everybody gets messages acknowledged again within this time.
-pub const PROGRESS_MAX: Duration = Duration::from_secs(30);
+/// Where something stays broken, everybody gets messages acknowledged again within this time:
+/// it takes so long to find out what is broken, ...
+pub const FOUND_OUT_MAX: Duration = Duration::from_secs(22);
+/// ... and what is sent then is acknowledged within this time.
+pub const PROGRESS_MAX: Duration = Duration::from_secs(20);
 /// Each purpose has dice of its own, so that one more draw here changes nothing there.
 const OF_PLAN: u64 = 1;
 const OF_SCHEDULE: u64 = 2;
@@ -100,7 +103,9 @@ impl Plan {
         let load = Duration::from_millis(dice.between(22_000, 32_000));
         let latency_max = Duration::from_millis(dice.between(3, 40));
         let position_interval = Duration::from_millis(dice.between(2_000, 6_000));
-        let ping_interval = Duration::from_millis(dice.between(2_000, 5_000));
+        // Nothing here sends a lost packet again, so a connection that lost one hangs until its
+        // client finds it silent: ten seconds more than this.
+        let ping_interval = Duration::from_millis(dice.between(1_000, 3_000));
         // Who reads slowly soon has a full queue, or the connection holds all of it.
         let (tcp_capacity, outbound_frames_max) = match dice.once_in(2) {
             true => (16, 32),
@@ -129,7 +134,7 @@ impl Plan {
             tcp_capacity,
             after_heal: match mode {
                 Mode::Safety => AFTER_HEAL,
-                Mode::Liveness => AFTER_HEAL + PROGRESS_MAX,
+                Mode::Liveness => FOUND_OUT_MAX + PROGRESS_MAX,
             },
             made_for: None,
             mistake: None,

@@ -20,7 +20,7 @@ use turmoil::{Builder, Sim};
 
 use crate::nemesis::Nemesis;
 use crate::plan::{
-    CLIENT_HOSTS, GATEWAY, Mode, PROGRESS_MAX, Plan, SERVERS, TICK, clients, server,
+    CLIENT_HOSTS, FOUND_OUT_MAX, GATEWAY, Mode, PROGRESS_MAX, Plan, SERVERS, TICK, clients, server,
 };
 use crate::schedule::What;
 use crate::service::{ServiceSettings, Services};
@@ -160,14 +160,17 @@ pub fn play(plan: Plan) -> Played {
 /// Users who got nothing acknowledged in time, in a room or in private, after a majority was
 /// mended.
 fn without_progress(history: &History, healed: u64) -> Vec<String> {
-    let bound = u64::try_from(PROGRESS_MAX.as_micros()).unwrap_or(u64::MAX);
-    let until = healed.saturating_add(bound);
+    let since = |time: Duration| {
+        let time = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        healed.saturating_add(time)
+    };
+    let (from, until) = (since(FOUND_OUT_MAX), since(FOUND_OUT_MAX + PROGRESS_MAX));
     let mut users: BTreeMap<&str, (bool, bool)> = BTreeMap::new();
     for session in &history.sessions {
         users.entry(&session.user).or_default();
     }
     for send in &history.sends {
-        let in_time = (healed..=until).contains(&send.end) && send.outcome == Outcome::Ok;
+        let in_time = send.begin >= from && send.end <= until && send.outcome == Outcome::Ok;
         let (rooms, pairs) = users.entry(&send.user).or_default();
         if in_time && send.conversation.starts_with("room:") {
             *rooms = true;

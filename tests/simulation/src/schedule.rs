@@ -187,23 +187,14 @@ const LASTING: &[What] = &[
     What::CutOneWay,
     What::Halves,
     What::CutFromClients,
-    What::CutFromStore,
-    What::StoreReplyLost,
     What::CoordinatorCut,
 ];
-/// And, once in two runs, the cache.
-const LASTING_OF_CACHE: &[What] = &[What::CacheDown, What::CacheHang, What::CutFromCache];
 
 /// What stays broken.
 pub fn draw_lasting(dice: &mut Dice, servers: usize) -> Vec<Planned> {
-    let mut left = |of: &[What]| {
-        let mut fault = one(dice, servers, Duration::ZERO);
-        fault.what = dice.pick(of).copied().unwrap_or(What::Crash);
-        (fault, dice.once_in(2))
-    };
-    let (server, too) = left(LASTING);
-    let cache = too.then(|| left(LASTING_OF_CACHE).0);
-    std::iter::once(server).chain(cache).collect()
+    let mut fault = one(dice, servers, Duration::ZERO);
+    fault.what = dice.pick(LASTING).copied().unwrap_or(What::Crash);
+    vec![fault]
 }
 
 fn one(dice: &mut Dice, servers: usize, from: Duration) -> Planned {

@@ -1,6 +1,7 @@
 mod mutants;
 mod seeds;
 
+use std::io::Write;
 use std::process::Command;
 
 use antiphon_core::{clock, random};
@@ -83,7 +84,8 @@ fn what_was_found_stays_mended() {
 fn fresh(mode: Mode) {
     const SEEDS: u64 = 25;
     let from = 1_000_000 + clock::unix_ms() % 1_000_000_000 + random::below(1_000_000_000);
-    println!("{} seeds from {from}", mode.word());
+    let mut out = std::io::stderr();
+    writeln!(out, "{} seeds from {from}", mode.word()).unwrap();
     assert_none(&failures(from..from + SEEDS, mode));
 }
 

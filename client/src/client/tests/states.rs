@@ -218,3 +218,26 @@ async fn a_wait_is_cut_short_when_the_owner_is_in_a_hurry() {
     socket.let_in(&id, "token 1", room_summary(10)).await;
     assert!(within(client.connected()).await);
 }
+
+/// The gateway's list may be older than the server's end.
+#[tokio::test]
+async fn a_server_that_cannot_be_reached_is_not_tried_again_while_there_are_others() {
+    let (gone, other, scope) = (
+        FakeServer::start().await,
+        FakeServer::start().await,
+        Shutdown::new(),
+    );
+    let (client, _events) = start(&gone, &scope);
+    let refused = async {
+        gone.answer_gateway().await;
+        gone.refuse().await;
+        gone.answer_gateway_with_others(&[other.entry()]).await;
+        let mut socket = other.accept().await;
+        socket.answer_hello().await;
+        let (id, _) = socket.expect("login").await;
+        socket.let_in(&id, "token 1", room_summary(10)).await;
+        socket
+    };
+    let (online, _socket) = tokio::join!(within(client.connected()), refused);
+    assert!(online);
+}
