@@ -80,7 +80,6 @@ fn what_was_found_stays_mended() {
 }
 
 /// Seeds that nobody has played.
-#[expect(clippy::print_stdout, reason = "which they were")]
 fn fresh(mode: Mode) {
     const SEEDS: u64 = 25;
     let from = 1_000_000 + clock::unix_ms() % 1_000_000_000 + random::below(1_000_000_000);
