@@ -35,7 +35,7 @@ use tokio::sync::{mpsc, oneshot};
 pub use opening::OpenError;
 
 use failure::Failure;
-use health::Health;
+use health::{Commits, Health};
 use limits::{CALL_DEADLINE, WRITE_QUEUE_DEPTH};
 use readers::Readers;
 use writer::{Job, Order, Writer, Writing};
@@ -115,15 +115,26 @@ impl EmbeddedStore {
         self.store.generation
     }
 
-    /// Whether the store takes writes, as far as it is known; after one was refused, as by a full
-    /// disk, a small one is tried.
+    /// Whether the store takes writes, as far as it is known; some time after one was refused,
+    /// as by a full disk, a small one is tried.
     pub async fn probe(&self) -> BackendResult<()> {
-        if self.store.health.failure().is_none() && !self.store.health.is_refusing() {
-            let work = |connection: &Connection| Ok(opening::meta(connection, "clean")?);
-            return self.store.read("embedded.probe", work).await.map(|_| ());
+        const OPERATION: &str = "embedded.probe";
+        match self.store.health.commits() {
+            Commits::Refused(error) => Err(BackendError::caused(
+                BackendErrorKind::Unavailable,
+                OPERATION,
+                error,
+            )),
+            Commits::Unknown => {
+                let work =
+                    |writing: &mut Writing<'_>| Ok(opening::mark(writing.connection, false)?);
+                self.store.write(OPERATION, 1, work).await
+            }
+            Commits::Succeed => {
+                let work = |connection: &Connection| Ok(opening::meta(connection, "clean")?);
+                self.store.read(OPERATION, work).await.map(|_| ())
+            }
         }
-        let work = |writing: &mut Writing<'_>| Ok(opening::mark(writing.connection, false)?);
-        self.store.write("embedded.probe", 1, work).await
     }
 
     /// Reads the whole database and checks it: pages, indexes against tables, and the

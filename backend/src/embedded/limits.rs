@@ -37,6 +37,8 @@ pub(super) const READER_CACHE_KIB: i64 = 8_192;
 pub(super) const TRIM_LOGS_MAX: usize = 256;
 /// Expired tokens dropped with each token stored.
 pub(super) const TOKENS_DROPPED_MAX: i64 = 64;
+/// So long after a commit was refused the store is not called ready.
+pub(super) const REFUSAL_TOLD: Duration = Duration::from_secs(3);
 /// A database up to this size is sealed when it is closed, and otherwise checked whole when it
 /// is opened: about a second (256 MiB, some 600,000 messages).
 pub(super) const WHOLE_CHECK_BYTES_MAX: u64 = 256 << 20;

@@ -232,9 +232,12 @@ impl Writer {
     fn commit(&mut self, batch: Vec<Job>, tops: &mut HashMap<String, Top>) {
         let mut answers = Vec::with_capacity(batch.len());
         let end = self.transact(batch, tops, &mut answers);
-        self.health.committed(matches!(end, BatchEnd::Committed));
+        if let BatchEnd::Committed = &end {
+            self.health.committed();
+        }
         if let BatchEnd::RolledBack(error) | BatchEnd::Unknown(error) = &end {
             tops.clear();
+            self.health.refused(error);
             if is_io(error) {
                 error!(dir = %self.dir.display(), error = %ErrorChain(error),
                     "the disk failed; the store stops until it is opened again");
