@@ -3,8 +3,9 @@
 //!
 //! Without a registration nobody counts on it. With one, it may be that its leader is heard by
 //! the coordination service and by others, and not from here; its clients would wait for their
-//! rooms for ever. Where there is no leader, or nobody can tell, there is nowhere to go, and
-//! clients stay.
+//! rooms for ever. If the service can't be asked either, the list of servers tells: while it is
+//! made anew again and again, somebody leads. Where there is no leader, or nobody can tell,
+//! there is nowhere to go, and clients stay.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -22,6 +23,31 @@ use super::{Cluster, Target};
 const ALONE_BEYOND: Duration = Duration::from_secs(4);
 /// How often the link is looked at.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
+/// Somebody leads if the list of servers was made anew within this time.
+const PUBLISHED_WITHIN: Duration = Duration::from_secs(3);
+
+/// What is seen of the list of servers.
+#[derive(Default)]
+struct Published {
+    /// The newest one's term and time.
+    newest: Option<(u64, u64)>,
+    /// When it was seen that there is a newer one than before.
+    renewed: Option<Instant>,
+}
+
+impl Published {
+    fn look(&mut self, newest: Option<(u64, u64)>) {
+        let before = std::mem::replace(&mut self.newest, newest);
+        if before.is_some() && newest.is_some() && before != newest {
+            self.renewed = Some(clock::now());
+        }
+    }
+
+    fn goes_on(&self) -> bool {
+        let renewed = self.renewed.map(|renewed| renewed.elapsed());
+        renewed.is_some_and(|ago| ago < PUBLISHED_WITHIN)
+    }
+}
 
 impl Cluster {
     /// Takes clients, or does not.
@@ -29,12 +55,20 @@ impl Cluster {
         self.node.stranded.swap(stranded, Ordering::AcqRel)
     }
 
-    /// Whether another server leads, as the coordination service says now, and can't be
-    /// reached.
-    fn is_alone(&self) -> bool {
+    /// Whether another server leads, as the coordination service says now, or the list that
+    /// this leader publishes, and can't be reached.
+    async fn is_alone(&self, published: &mut Published) -> bool {
+        if self.node.router.is_connected() {
+            return false;
+        }
         let contact = *self.node.backends.coordinator.contact().borrow();
-        let others_lead = matches!(*self.target.borrow(), Target::There(..));
-        contact == Contact::Connected && others_lead && !self.node.router.is_connected()
+        if contact == Contact::Connected {
+            return matches!(*self.target.borrow(), Target::There(..));
+        }
+        let list = self.node.backends.directory.list().await;
+        let list = list.ok().flatten();
+        published.look(list.map(|list| (list.epoch, list.generated_at_ms)));
+        published.goes_on()
     }
 
     /// Looks at the link to the leader for ever.
@@ -42,6 +76,7 @@ impl Cluster {
         let alone_max = self.node.settings.isolated_max + ALONE_BEYOND;
         let mut ticks = clock::interval(LOOK_INTERVAL);
         let mut alone_since: Option<Instant> = None;
+        let mut published = Published::default();
         loop {
             tokio::select! {
                 biased;
@@ -51,7 +86,7 @@ impl Cluster {
             if !self.is_registered.load(Ordering::Acquire) {
                 continue;
             }
-            let is_over = if self.is_alone() {
+            let is_over = if self.is_alone(&mut published).await {
                 alone_since.get_or_insert_with(clock::now).elapsed() >= alone_max
             } else {
                 alone_since = None;
@@ -67,3 +102,6 @@ impl Cluster {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

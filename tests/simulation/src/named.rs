@@ -56,4 +56,16 @@ pub const NAMED: &[Named] = &[
         mode: Mode::Liveness,
         found: "a server without a registration took clients, who heard nothing of their rooms",
     },
+    Named {
+        seed: 14,
+        mode: Mode::Liveness,
+        found: "a server on the wrong side, without the coordinator and without a leader, kept \
+                its clients for ever, who heard nothing of their rooms",
+    },
+    Named {
+        seed: 40_033,
+        mode: Mode::Safety,
+        found: "a member heard nothing more of a room; it passes since what a connection asked \
+                of a room's members ends with it",
+    },
 ];
