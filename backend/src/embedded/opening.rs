@@ -12,7 +12,7 @@ use super::failure::is_damage;
 use super::limits::WHOLE_CHECK_BYTES_MAX;
 use super::schema::{self, APPLICATION_ID, SCHEMA_VERSION};
 use super::seal::{self, Seal};
-use super::write_ahead_log;
+use super::{room_store, write_ahead_log};
 
 /// The database's file in the data directory.
 pub(super) const DATABASE_FILE: &str = "antiphon.db";
@@ -273,6 +273,10 @@ const SMALL_TABLES: [&str; 7] = [
 /// Looks at pages, and at indexes against their tables: at all of them up to a size. Above it,
 /// the messages' pages are looked at when there was no clean close.
 fn structure(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    let lost = room_store::damaged_cursors(connection)?;
+    if !lost.is_empty() {
+        return Ok(lost);
+    }
     let pages = pragma(connection, "page_count")?;
     let bytes = pages.cast_unsigned() * pragma(connection, "page_size")?.cast_unsigned();
     if bytes <= WHOLE_CHECK_BYTES_MAX {

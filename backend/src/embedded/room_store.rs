@@ -186,7 +186,12 @@ fn set_read(connection: &Connection, user: &UserName, key: &str, seq: u64) -> Re
     let sql = "INSERT INTO read_cursors (user, conversation, seq, checksum) \
                VALUES (?1, ?2, ?3, ?4) ON CONFLICT (user, conversation) \
                DO UPDATE SET seq = excluded.seq, checksum = excluded.checksum";
-    let row = (user.as_str(), key, stored(seq), cursor_sum(user, key, seq));
+    let row = (
+        user.as_str(),
+        key,
+        stored(seq),
+        cursor_sum(user.as_str(), key, seq),
+    );
     connection.prepare_cached(sql)?.execute(row)?;
     Ok(seq)
 }
@@ -211,8 +216,23 @@ fn read_cursors(
     Ok(cursors)
 }
 
+/// Reads every cursor: no index tells of one that its key no longer finds.
+pub(super) fn damaged_cursors(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    let sql = "SELECT user, conversation, seq, checksum FROM read_cursors";
+    let mut statement = connection.prepare(sql)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let (user, key): (String, String) = (row.get(0)?, row.get(1)?);
+        let seq = row.get::<_, i64>(2)?.cast_unsigned();
+        if cursor_sum(&user, &key, seq) != row.get::<_, i64>(3)? {
+            return Ok(vec!["a damaged row in read_cursors".to_owned()]);
+        }
+    }
+    Ok(Vec::new())
+}
+
 fn checked_cursor(user: &UserName, key: &str, seq: u64, sum: i64) -> Result<u64, Failure> {
-    let ok = cursor_sum(user, key, seq) == sum;
+    let ok = cursor_sum(user.as_str(), key, seq) == sum;
     if ok {
         Ok(seq)
     } else {
@@ -220,9 +240,9 @@ fn checked_cursor(user: &UserName, key: &str, seq: u64, sum: i64) -> Result<u64,
     }
 }
 
-fn cursor_sum(user: &UserName, key: &str, seq: u64) -> i64 {
+fn cursor_sum(user: &str, key: &str, seq: u64) -> i64 {
     RowSum::new("read_cursors")
-        .text(user.as_str())
+        .text(user)
         .text(key)
         .number(seq)
         .finish()

@@ -354,6 +354,26 @@ async fn a_flipped_bit_of_a_store_without_a_seal_is_told_or_harmless() {
     assert!(ends[&End::ToldWhenRead].len() > 50);
 }
 
+/// What the flips found: a read cursor under another user's name is in order as its table goes,
+/// and no index has it, so that it was gone without a word.
+#[tokio::test]
+async fn a_read_cursor_that_its_key_no_longer_finds_is_told() {
+    let (sample, truth) = sample().await;
+    let row = b"annroom:hall";
+    let mut places =
+        (0..sample.database.len()).filter(|at| sample.database[*at..].starts_with(row));
+    let place = places.next().expect("the row of the cursor");
+    assert_eq!(places.next(), None, "no other row begins so");
+    for bit in 0..8 {
+        let dir = tempfile::tempdir().unwrap();
+        let mut bytes = sample.database.clone();
+        bytes[place] ^= 1 << bit;
+        fs::write(dir.path().join(DATABASE_FILE), bytes).unwrap();
+        let end = end(dir.path(), &truth, 1).await;
+        assert_eq!(end, End::RefusedAtOpen, "bit {bit}");
+    }
+}
+
 #[tokio::test]
 async fn a_database_that_is_gone_or_another_is_told_from_one_that_is_damaged() {
     let (sample, truth) = sample().await;
