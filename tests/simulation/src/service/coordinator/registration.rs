@@ -97,7 +97,15 @@ impl Seat {
         loop {
             changes.mark_unchanged();
             let asked = clock::now();
-            let renewed = self.renew().await;
+            // Who hears nothing closes the connection, and another begins with an answer.
+            let connected = match heard.elapsed() >= SILENCE {
+                true => self.connect().await,
+                false => Ok(()),
+            };
+            let renewed = match connected {
+                Ok(()) => self.renew().await,
+                Err(error) => Err(error),
+            };
             let pause = pause(&renewed);
             match renewed {
                 Ok(Standing::Gone) => return self.end(),
@@ -116,6 +124,15 @@ impl Seat {
                 () = clock::sleep(pause) => {}
             }
         }
+    }
+
+    /// What changes nothing, and is no sign of life, unless it is answered.
+    async fn connect(&self) -> BackendResult<()> {
+        self.line
+            .call("coordinator.connect", CALL_DEADLINE, |_, now| {
+                Answer::at_once(now, ())
+            })
+            .await
     }
 
     async fn renew(&self) -> BackendResult<Standing> {
