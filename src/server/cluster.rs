@@ -6,7 +6,7 @@ mod stranded;
 mod tenure;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use antiphon_core::backoff::Backoff;
@@ -73,8 +73,6 @@ pub(super) struct Cluster {
     target: watch::Sender<Target>,
     /// Whether this server leads, for the outside.
     leading: watch::Sender<Option<u64>>,
-    /// Others may count on it.
-    is_registered: AtomicBool,
     scope: Shutdown,
 }
 
@@ -91,7 +89,6 @@ impl Cluster {
             stored,
             target: watch::Sender::default(),
             leading: watch::Sender::default(),
-            is_registered: AtomicBool::new(true),
             scope,
         }
     }
@@ -149,16 +146,14 @@ impl Cluster {
                 return;
             }
             warn!(node = %registration.id(), "registration lost, joining anew");
-            self.is_registered.store(false, Ordering::Release);
-            self.strand(true);
+            self.node.registered.store(false, Ordering::Release);
             self.node.sessions.close_all(REJOINED);
             let _ = registration.deregister().await;
             registration = loop {
                 clock::sleep(backoff.next_delay()).await;
                 match self.register().await {
                     Ok(registration) => {
-                        self.is_registered.store(true, Ordering::Release);
-                        self.strand(false);
+                        self.node.registered.store(true, Ordering::Release);
                         // Whoever logged in meanwhile is bound to the former incarnation.
                         self.node.sessions.close_all(REJOINED);
                         break registration;

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -300,8 +300,7 @@ impl Listener {
             warn!("a browser's origin was refused");
             return refuse(StatusCode::FORBIDDEN, "this origin may not connect", &[]);
         }
-        let is_left = |flag: &AtomicBool| flag.load(Ordering::Relaxed);
-        if is_left(&self.node.draining) || is_left(&self.node.stranded) {
+        if !self.node.takes_clients() {
             return overloaded();
         }
         accept(key, headers)

@@ -42,8 +42,10 @@ pub(crate) struct Node {
     pub(crate) connections: AtomicU64,
     /// Takes no new clients.
     pub(crate) draining: AtomicBool,
-    /// Is not with the others that serve rooms, so it takes no clients until it is.
-    pub(crate) stranded: AtomicBool,
+    /// Others may count on it.
+    pub(crate) registered: AtomicBool,
+    /// Another server leads and can't be reached.
+    pub(crate) alone: AtomicBool,
     /// No other server takes its clients when it stops.
     pub(crate) nowhere_to_go: AtomicBool,
     /// Wakes whoever tells the leader how loaded this server is.
@@ -67,6 +69,12 @@ impl Node {
     /// Its name and incarnation.
     pub(crate) fn id(&self) -> NodeId {
         lock(&self.id).clone()
+    }
+
+    /// Whether new clients may come: not while it drains, nor while it is not with the others.
+    pub(crate) fn takes_clients(&self) -> bool {
+        let is_set = |flag: &AtomicBool| flag.load(Ordering::Acquire);
+        is_set(&self.registered) && !is_set(&self.alone) && !is_set(&self.draining)
     }
 
     /// Handles a frame of the leader; never waits.

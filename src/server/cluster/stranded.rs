@@ -50,11 +50,6 @@ impl Published {
 }
 
 impl Cluster {
-    /// Takes clients, or does not.
-    pub(super) fn strand(&self, stranded: bool) -> bool {
-        self.node.stranded.swap(stranded, Ordering::AcqRel)
-    }
-
     /// Whether another server leads, as the coordination service says now, or the list that
     /// this leader publishes, and can't be reached.
     async fn is_alone(&self, published: &mut Published) -> bool {
@@ -83,20 +78,18 @@ impl Cluster {
                 () = self.scope.stopping() => return,
                 _ = ticks.tick() => {}
             }
-            if !self.is_registered.load(Ordering::Acquire) {
-                continue;
-            }
-            let is_over = if self.is_alone(&mut published).await {
+            let is_registered = self.node.registered.load(Ordering::Acquire);
+            let is_over = if is_registered && self.is_alone(&mut published).await {
                 alone_since.get_or_insert_with(clock::now).elapsed() >= alone_max
             } else {
                 alone_since = None;
                 false
             };
-            let before = self.strand(is_over);
+            let before = self.node.alone.swap(is_over, Ordering::AcqRel);
             if is_over && !before {
                 warn!("the leader can't be reached from here, clients are sent to others");
                 self.node.sessions.close_all(REJOINED);
-            } else if before && !is_over {
+            } else if is_registered && before && !is_over {
                 info!("with the others again, clients are taken");
             }
         }

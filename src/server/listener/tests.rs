@@ -283,7 +283,7 @@ async fn a_server_that_is_not_with_the_others_takes_nobody() {
     let node = &cluster.servers["n1"].node;
     let listener = cluster.client_addr("n1");
     until("it takes nobody", async || {
-        node.stranded.store(true, Ordering::Relaxed);
+        node.alone.store(true, Ordering::Relaxed);
         let status = send(listener, &Head::new().text()).await.status;
         (status == 503).then_some(())
     })
