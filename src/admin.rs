@@ -4,10 +4,8 @@
 //! line a check; what still works without a service is degraded, not unready.
 
 mod check;
-mod probe;
 
 pub use check::{Check, Health, Report, Source};
-pub use probe::CacheProbe;
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
