@@ -99,11 +99,37 @@ pub struct Run {
     pub settings: Vec<String>,
     /// Whether the run started the cluster and may break its servers.
     pub own_cluster: bool,
+    /// Whether the cluster that it started was of separate processes on services that it was
+    /// given.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub on_services: bool,
     /// Whether it is told what the cluster's process takes.
     pub tells_usage: bool,
     /// The most that may wait for one client, in bytes, if the servers' queues were watched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue_bytes_max: Option<u64>,
+}
+
+impl Run {
+    /// One by this build, of which nothing else is known.
+    pub fn of_this_build() -> Self {
+        Self {
+            format: FORMAT,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            debug_build: cfg!(debug_assertions),
+            seed: 0,
+            duration_ms: 0,
+            users: 0,
+            rooms: 0,
+            rate: 0,
+            servers: 0,
+            settings: Vec::new(),
+            own_cluster: false,
+            on_services: false,
+            tells_usage: false,
+            queue_bytes_max: None,
+        }
+    }
 }
 
 /// One attempt to send a message. A retry is another one under the same id.

@@ -53,6 +53,9 @@ fn again(text: &mut String, run: &Run) {
          --rate {} ",
         run.seed, run.users, run.rooms, run.rate
     );
+    if run.on_services {
+        text.push_str("--coordinator-url URL --cache-url URL --store-url URL ");
+    }
     if run.own_cluster {
         let _ = writeln!(text, "--servers {}", run.servers);
     } else {
@@ -221,3 +224,6 @@ fn conclusion(verdict: &Verdict) -> &'static str {
         "NO VERDICT: too little was seen to say that the promises were kept.\n"
     }
 }
+
+#[cfg(test)]
+mod tests;

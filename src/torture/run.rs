@@ -9,7 +9,7 @@ use antiphon_core::shutdown::Shutdown;
 use antiphon_core::task::{self, TaskKind};
 use antiphon_core::{clock, random};
 
-use super::history::{self, FORMAT, Record, Recorder, Run};
+use super::history::{self, Record, Recorder, Run};
 use super::load::{Handle, LoadError, Named, Pace, User, World, readback, setup};
 use super::nemesis::{self, Frame};
 use super::subject::{Subject, Target};
@@ -114,9 +114,6 @@ async fn record(plot: &Plot<'_>, target: &Target, file: &Path) -> Result<(), Run
     let accounts = accounts::find(args, &gateway, &run_name).await?;
     let rooms = setup::rooms(args.rooms, &run_name);
     let run = Run {
-        format: FORMAT,
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        debug_build: cfg!(debug_assertions),
         seed,
         duration_ms: u64::try_from(args.duration.as_millis()).unwrap_or(u64::MAX),
         users: u32::try_from(accounts.len()).unwrap_or(u32::MAX),
@@ -125,8 +122,9 @@ async fn record(plot: &Plot<'_>, target: &Target, file: &Path) -> Result<(), Run
         servers: if subject.is_own() { args.servers } else { 0 },
         settings: subject.settings(),
         own_cluster: subject.is_own(),
+        on_services: subject.is_on_services(),
         tells_usage: subject.tells_usage(),
-        queue_bytes_max: None,
+        ..Run::of_this_build()
     };
     recorder.put(Record::Run(run)).await;
     let named = Named {

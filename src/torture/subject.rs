@@ -122,6 +122,11 @@ impl Subject {
         }
     }
 
+    /// Whether it is made of processes on services.
+    pub(super) fn is_on_services(&self) -> bool {
+        matches!(self, Self::Plant(_))
+    }
+
     /// What differs from the defaults.
     pub(super) fn settings(&self) -> Vec<String> {
         match self {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use antiphon::torture::check;
-use antiphon::torture::history::{FORMAT, Fault, Record, Recorder, Run};
+use antiphon::torture::history::{Fault, Record, Recorder, Run};
 use antiphon::torture::load::{Dice, Named, Pace, World, readback, setup};
 use antiphon::torture::plant::{Plan, Plant, Services};
 use antiphon::torture::report;
@@ -76,9 +76,6 @@ impl Stage {
     /// Plays one; a few words if it passed, else a report.
     pub(super) async fn play(&self, seed: u64, nemeses: &[Nemesis]) -> Result<String, String> {
         let run = Run {
-            format: FORMAT,
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            debug_build: cfg!(debug_assertions),
             seed,
             // What is sound of it; the guard wants so much of so much time.
             duration_ms: 5_000,
@@ -88,8 +85,8 @@ impl Stage {
             servers: u32::try_from(SERVERS).unwrap(),
             settings: vec![SETTING.to_owned()],
             own_cluster: true,
-            tells_usage: false,
-            queue_bytes_max: None,
+            on_services: true,
+            ..Run::of_this_build()
         };
         let (recorder, collected) = Recorder::memory(run);
         let gateway = GatewayUrl::parse(&self.plant.gateway_url()).unwrap();

@@ -84,19 +84,16 @@ fn head(conversation: &str, last_seq: u64) -> LogHead {
 
 fn run() -> Run {
     Run {
-        format: crate::torture::history::FORMAT,
-        version: "0".to_owned(),
-        debug_build: true,
         seed: 1,
         duration_ms: 60,
         users: 2,
         rooms: 1,
         rate: 4,
         servers: 3,
-        settings: Vec::new(),
         own_cluster: true,
         tells_usage: true,
         queue_bytes_max: Some(1_000),
+        ..Run::of_this_build()
     }
 }
 

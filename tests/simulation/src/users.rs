@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use antiphon::torture::history::{FORMAT, Recorder, Run};
+use antiphon::torture::history::{Recorder, Run};
 use antiphon::torture::load::{Account, LoadError, Named, Pace, User, World, readback, setup};
 use antiphon_client::GatewayUrl;
 use antiphon_core::clock;
@@ -94,9 +94,6 @@ async fn begin(shared: &Shared, recorder: Recorder) -> Ended {
 /// What the history says of the run.
 pub(crate) fn told(plan: &Plan) -> Run {
     Run {
-        format: FORMAT,
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        debug_build: cfg!(debug_assertions),
         seed: plan.seed,
         duration_ms: u64::try_from(plan.load.as_millis()).unwrap_or(u64::MAX),
         users: u32::try_from(plan.users).unwrap_or(u32::MAX),
@@ -105,8 +102,8 @@ pub(crate) fn told(plan: &Plan) -> Run {
         servers: u32::try_from(SERVERS).unwrap_or(u32::MAX),
         settings: settings(plan),
         own_cluster: true,
-        tells_usage: false,
         queue_bytes_max: u64::try_from(plan.outbound_bytes_max).ok(),
+        ..Run::of_this_build()
     }
 }
 

@@ -15,7 +15,7 @@ use antiphon_protocol::{ConversationId, UserName};
 use super::super::support::{Stores, client_id, user};
 use crate::server::session::lock;
 use crate::torture::history::{
-    Collected, FORMAT, History, LogEntry, LogHead, Outcome, Record, Recorder, Run, Send,
+    Collected, History, LogEntry, LogHead, Outcome, Record, Recorder, Run, Send,
 };
 use crate::torture::load::digits;
 
@@ -56,19 +56,11 @@ pub(super) fn called(conversation: &ConversationId) -> String {
 impl Book {
     pub(super) fn new(generation: usize, seed: u64, archive: &Arc<dyn MessageArchive>) -> Self {
         let run = Run {
-            format: FORMAT,
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            debug_build: cfg!(debug_assertions),
             seed,
-            duration_ms: 0,
             users: super::MEMBERS as u32,
             rooms: super::ROOMS as u32,
-            rate: 0,
             servers: super::SERVERS as u32,
-            settings: Vec::new(),
-            own_cluster: false,
-            tells_usage: false,
-            queue_bytes_max: None,
+            ..Run::of_this_build()
         };
         let (recorder, collected) = Recorder::memory(run);
         Self {
