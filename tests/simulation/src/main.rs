@@ -165,7 +165,7 @@ fn play_many(args: &Args, seeds: u64) -> io::Result<bool> {
     say(&format!("took             {:>10} s", took.as_secs()))?;
     totals.failed.sort_unstable();
     for seed in &totals.failed {
-        say(&format!("failed: {}", args.mode.replay(*seed)))?;
+        say(&format!("failed: {}", args.plan(*seed).replay()))?;
     }
     let missing = seeds.saturating_sub(totals.seeds);
     if missing > 0 {

@@ -39,12 +39,6 @@ impl Mode {
     /// Both.
     pub const ALL: &'static [Self] = &[Self::Safety, Self::Liveness];
 
-    /// The command that plays a seed again.
-    pub fn replay(self, seed: u64) -> String {
-        let mode = self.word();
-        format!("cargo run -p antiphon-simulation -- --seed {seed} --mode {mode}")
-    }
-
     /// As it is written on the command line.
     pub fn word(self) -> &'static str {
         match self {
@@ -147,7 +141,8 @@ impl Plan {
 impl Plan {
     /// The command that plays this again.
     pub fn replay(&self) -> String {
-        let again = self.mode.replay(self.seed);
+        let (seed, mode) = (self.seed, self.mode.word());
+        let again = format!("cargo run -p antiphon-simulation -- --seed {seed} --mode {mode}");
         match (self.made_for, self.mistake) {
             (Some(mutant), None) => format!("{again} --mutant {} --off", mutants::word(mutant)),
             (_, Some(mutant)) => format!("{again} --mutant {}", mutants::word(mutant)),
