@@ -143,7 +143,8 @@ async fn run(cycles: u64, logs: u64, seed: u64) {
         for member in &members {
             let told = |seen: &member::Seen| seen.logins > 0 && seen.replaced == log;
             let mut seen_rx = member.watch();
-            let waited = clock::timeout(CATCH_UP * 3, seen_rx.wait_for(told)).await;
+            let told = member.hurried(seen_rx.wait_for(told));
+            let waited = clock::timeout(CATCH_UP * 3, told).await;
             assert!(waited.is_ok(), "log {log}: {:?}", member.seen());
         }
         replaced += if log > 0 { MEMBERS } else { 0 };

@@ -25,7 +25,6 @@ const LONG_EVERY: u64 = 40;
 const LONG_MS: (u64, u64) = (1_000, 5_000);
 /// More than a page of `sync`.
 const MISSED_MAX: u64 = 300;
-const HURRY_EVERY: Duration = Duration::from_millis(10);
 
 macro_rules! sorts {
     ($(#[$doc:meta])* $name:ident { $($(#[$sort_doc:meta])* $sort:ident),* $(,)? }) => {
@@ -227,31 +226,18 @@ impl Cycler<'_> {
                 ..Way::default()
             });
             // The attempts that were refused count as well; two more are one of these.
-            self.hurried(self.reach("the second cut", |seen| seen.losses > losses + 1))
-                .await;
+            let cut = self.reach("the second cut", |seen| seen.losses > losses + 1);
+            self.member.hurried(cut).await;
         }
         let logins = self.member.seen().logins;
         line.mend();
-        let back = self.hurried(self.reach("login", |seen| seen.logins > logins));
+        let login = self.reach("login", |seen| seen.logins > logins);
+        let back = self.member.hurried(login);
         let trimmed = async {
             if missed == Missed::GoesMeanwhile {
                 self.town.book().trim().await;
             }
         };
         tokio::join!(back, trimmed);
-    }
-
-    /// Waits with a client that does not wait.
-    async fn hurried(&self, until: impl Future<Output = bool>) -> bool {
-        tokio::pin!(until);
-        loop {
-            let client = self.member.client();
-            if !client.state().is_online() {
-                client.reconnect().await;
-            }
-            if let Ok(reached) = clock::timeout(HURRY_EVERY, &mut until).await {
-                return reached;
-            }
-        }
     }
 }

@@ -24,6 +24,8 @@ const SEND_DEADLINE: Duration = Duration::from_secs(20);
 /// A message is tried so often.
 const ATTEMPTS_MAX: u32 = 60;
 const RETRY_PAUSE: Duration = Duration::from_millis(50);
+/// Who does not wait is reminded so often.
+const HURRY_EVERY: Duration = Duration::from_millis(10);
 /// One of so many messages is sent again without need.
 const REPEAT_EVERY: u64 = 8;
 
@@ -206,6 +208,20 @@ impl Member {
 
     pub(super) fn watch(&self) -> watch::Receiver<Seen> {
         self.seen.subscribe()
+    }
+
+    /// Waits with a client that does not wait.
+    pub(super) async fn hurried<T>(&self, until: impl Future<Output = T>) -> T {
+        tokio::pin!(until);
+        loop {
+            let client = self.client();
+            if !client.state().is_online() {
+                client.reconnect().await;
+            }
+            if let Ok(reached) = clock::timeout(HURRY_EVERY, &mut until).await {
+                return reached;
+            }
+        }
     }
 
     /// Its program ends, and another one begins with the token.
