@@ -8,6 +8,7 @@ pub mod cluster_key;
 pub mod config;
 pub mod exit;
 pub mod listen;
+pub mod log_limit;
 pub mod output;
 pub mod profile;
 pub mod role;

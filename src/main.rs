@@ -14,6 +14,7 @@ use antiphon::cli::{
     StatusArgs, StopServerArgs, UpArgs,
 };
 use antiphon::config::{self, Config, LogFormat, LogLevel, LoginMode};
+use antiphon::log_limit::LogLimit;
 use antiphon::profile::Folders;
 use antiphon::role::{GatewayRole, RoleError, ServerRole, StatusSource};
 use antiphon::seeding::Place;
@@ -29,7 +30,8 @@ use etcetera::BaseStrategy;
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::prelude::*;
+use tracing_subscriber::{EnvFilter, Layer};
 
 /// Clears a terminal and goes to its first line.
 const CLEAR_SCREEN: &str = "\u{1b}[2J\u{1b}[H";
@@ -145,7 +147,7 @@ fn data_dir(config: &Config) -> Result<PathBuf, ExitCode> {
 }
 
 /// Logs go to standard error. On a terminal `up` shows what a person must know and no more.
-fn install_log(config: &Config) {
+fn install_log(config: &Config) -> LogLimit {
     let on_terminal = std::io::stderr().is_terminal();
     let quiet = on_terminal && config.log.level == LogLevel::Info;
     let level = if quiet {
@@ -158,19 +160,23 @@ fn install_log(config: &Config) {
     let ours = ["", "_backend", "_client", "_core", "_gateway", "_seed"];
     let ours = ours.map(|part| format!("antiphon{part}={level}")).join(",");
     let filter = EnvFilter::new(format!("warn,{ours}"));
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
     let as_json = match config.log.format {
         LogFormat::Auto => !on_terminal,
         LogFormat::Pretty => false,
         LogFormat::Json => true,
     };
-    if as_json {
-        log.json().flatten_event(true).init();
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines = if as_json {
+        lines.json().flatten_event(true).boxed()
     } else {
-        log.with_ansi(on_terminal).init();
-    }
+        lines.with_ansi(on_terminal).boxed()
+    };
+    let limit = LogLimit::default();
+    let lines = lines.with_filter(limit.clone());
+    tracing_subscriber::registry()
+        .with(lines.with_filter(filter))
+        .init();
+    limit
 }
 
 fn runtime() -> tokio::runtime::Runtime {
@@ -178,6 +184,16 @@ fn runtime() -> tokio::runtime::Runtime {
         .enable_all()
         .build()
         .expect("the system gives threads and an event queue")
+}
+
+/// For whoever logs.
+fn runtime_with_log(config: &Config) -> tokio::runtime::Runtime {
+    let limit = install_log(config);
+    let runtime = runtime();
+    let inside = runtime.enter();
+    task::spawn(&Shutdown::new(), TaskKind::Timer, limit.keep_telling());
+    drop(inside);
+    runtime
 }
 
 fn fail(error: &(dyn std::error::Error + 'static)) -> ExitCode {
@@ -194,8 +210,7 @@ fn run_up(args: &UpArgs) -> ExitCode {
         Ok(dir) => dir,
         Err(code) => return code,
     };
-    install_log(&config);
-    runtime().block_on(up_until_stopped(&config, &dir, args))
+    runtime_with_log(&config).block_on(up_until_stopped(&config, &dir, args))
 }
 
 async fn up_until_stopped(config: &Config, dir: &Path, args: &UpArgs) -> ExitCode {
@@ -271,8 +286,7 @@ fn run_server(args: &ServerArgs) -> ExitCode {
         Ok(config) => config,
         Err(code) => return code,
     };
-    install_log(&config);
-    runtime().block_on(async {
+    runtime_with_log(&config).block_on(async {
         let stop = match stop_signals(args.while_input_lasts) {
             Ok(stop) => stop,
             Err(error) => return fail(&error),
@@ -296,8 +310,7 @@ fn run_gateway(args: &GatewayArgs) -> ExitCode {
         Ok(config) => config,
         Err(code) => return code,
     };
-    install_log(&config);
-    runtime().block_on(async {
+    runtime_with_log(&config).block_on(async {
         let stop = match stop_signals(args.while_input_lasts) {
             Ok(stop) => stop,
             Err(error) => return fail(&error),
@@ -328,8 +341,7 @@ fn run_status(args: &StatusArgs) -> ExitCode {
         Ok(dir) => dir,
         Err(code) => return code,
     };
-    install_log(&config);
-    runtime().block_on(async {
+    runtime_with_log(&config).block_on(async {
         let source = match StatusSource::open(&config, &dir).await {
             Ok(source) => source,
             Err(error) => return fail(&error),
@@ -475,7 +487,7 @@ fn run_seed(args: &SeedArgs) -> ExitCode {
         Ok(located) => located,
         Err(code) => return code,
     };
-    install_log(&config);
+    let runtime = runtime_with_log(&config);
     let configured = Some(config.store.url.clone()).filter(|url| !url.is_empty());
     let url = match (&args.store_url, &args.data_dir) {
         (Some(url), _) => Some(url.clone()),
@@ -486,5 +498,5 @@ fn run_seed(args: &SeedArgs) -> ExitCode {
         Some(url) => Place::Database { url, folder },
         None => Place::Folder(folder),
     };
-    ExitCode::from(seeding::command::run(&runtime(), args, &place).code())
+    ExitCode::from(seeding::command::run(&runtime, args, &place).code())
 }
