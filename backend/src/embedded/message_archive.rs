@@ -3,6 +3,7 @@
 mod append;
 mod query;
 mod record;
+mod search_index;
 mod trim;
 
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use super::{Store, words};
 
 pub(super) use append::Top;
 pub(super) use query::verify;
+pub(super) use search_index::{Searchable, mend};
 
 /// [`MessageArchive`] on the embedded database.
 pub(super) struct EmbeddedMessageArchive(pub(super) Arc<Store>);

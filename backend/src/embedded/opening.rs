@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 
 use antiphon_core::random;
 use rusqlite::{Connection, OpenFlags};
+use tracing::warn;
 
 use super::checksum::RowSum;
-use super::failure::is_damage;
+use super::failure::{Failure, is_damage};
 use super::limits::WHOLE_CHECK_BYTES_MAX;
+use super::message_archive::{self, Searchable};
 use super::schema::{self, APPLICATION_ID, SCHEMA_VERSION};
 use super::seal::{self, Seal};
 use super::{room_store, write_ahead_log};
@@ -116,6 +118,9 @@ pub(super) fn open(dir: &Path) -> Result<Opened, OpenError> {
         make(&mut connection).map_err(|error| told(&file, error))?;
     }
     check(&connection, &file, seal)?;
+    if seal != Seal::Whole {
+        mend_search(&mut connection, &file)?;
+    }
     seal::remove(&file).map_err(|source| OpenError::Directory {
         dir: dir.to_owned(),
         source,
@@ -277,9 +282,7 @@ fn structure(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     if !lost.is_empty() {
         return Ok(lost);
     }
-    let pages = pragma(connection, "page_count")?;
-    let bytes = pages.cast_unsigned() * pragma(connection, "page_size")?.cast_unsigned();
-    if bytes <= WHOLE_CHECK_BYTES_MAX {
+    if is_small(connection)? {
         return schema::findings(connection, "integrity_check");
     }
     let mut findings = Vec::new();
@@ -293,6 +296,37 @@ fn structure(connection: &Connection) -> rusqlite::Result<Vec<String>> {
         findings = schema::findings(connection, "quick_check")?;
     }
     Ok(findings)
+}
+
+/// Whether it is checked whole.
+fn is_small(connection: &Connection) -> rusqlite::Result<bool> {
+    let pages = pragma(connection, "page_count")?;
+    let bytes = pages.cast_unsigned() * pragma(connection, "page_size")?.cast_unsigned();
+    Ok(bytes <= WHOLE_CHECK_BYTES_MAX)
+}
+
+/// Compares the search index with the messages, since its structure doesn't tell what it lost.
+fn mend_search(connection: &mut Connection, file: &Path) -> Result<(), OpenError> {
+    if !is_small(connection).map_err(|error| told(file, error))? {
+        return Ok(());
+    }
+    let file_name = file.display();
+    match message_archive::mend(connection) {
+        Ok(Searchable::AsItWas) => Ok(()),
+        Ok(Searchable::Rebuilt) => {
+            warn!(file = %file_name, "the search index was damaged, and was made anew");
+            Ok(())
+        }
+        Ok(Searchable::Unknown) => {
+            warn!(file = %file_name, "a message is damaged, see whether a backup has it");
+            Ok(())
+        }
+        Err(Failure::Sql(error)) => Err(told(file, error)),
+        Err(failure) => Err(OpenError::Database {
+            file: file.to_owned(),
+            source: failure.into(),
+        }),
+    }
 }
 
 /// Whether the counters are what was written. A store of an earlier build has no sum yet; it

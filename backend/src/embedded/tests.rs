@@ -4,6 +4,7 @@ mod contracts;
 mod damage;
 mod flips;
 mod opening;
+mod search_index;
 mod trimming;
 
 use std::path::Path;

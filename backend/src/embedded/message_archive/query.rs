@@ -282,38 +282,64 @@ fn select(
 /// Checks pages, indexes, and every record; the findings.
 pub(in super::super) fn verify(connection: &Connection) -> Result<Vec<String>, Failure> {
     let mut findings = schema::findings(connection, "integrity_check")?;
-    let mut statement = connection.prepare("SELECT id, key, checksum FROM conversations")?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        let (id, key): (i64, String) = (row.get(0)?, row.get(1)?);
-        let checked = checked_conversation(id, &key, row.get(2)?)
-            .and_then(|conversation| verify_log(connection, id, &conversation));
-        if let Err(failure) = checked {
-            findings.push(format!("{key}: {failure}"));
+    each_log(connection, |log| {
+        if findings.len() < FINDINGS_MAX
+            && let Err(failure) = log.each(|_, _| Ok(()))
+        {
+            findings.push(format!("{}: {failure}", log.key));
         }
-        if findings.len() >= FINDINGS_MAX {
-            break;
-        }
-    }
+        Ok(())
+    })?;
     Ok(findings)
 }
 
-/// Every record of a log, read and checked; the sequences without holes.
-fn verify_log(
-    connection: &Connection,
+/// A log that is read from its first record to its last.
+pub(super) struct Log<'c> {
+    connection: &'c Connection,
     id: i64,
-    conversation: &ConversationId,
+    key: String,
+    sum: i64,
+}
+
+/// Takes up every log, in the order of row ids.
+pub(super) fn each_log(
+    connection: &Connection,
+    mut take: impl FnMut(&Log<'_>) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    let sql = format!("SELECT {COLUMNS} FROM messages m WHERE id BETWEEN ?1 AND ?2 ORDER BY id");
-    let mut statement = connection.prepare_cached(&sql)?;
-    let mut rows = statement.query((row_id(id, 0), row_id(id, u64::MAX)))?;
-    let mut before: Option<u64> = None;
+    let sql = "SELECT id, key, checksum FROM conversations ORDER BY id";
+    let mut statement = connection.prepare(sql)?;
+    let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        let seq = decode(row, conversation)?.record.seq;
-        if before.is_some_and(|before| before + 1 != seq) {
-            return Err(Failure::Damaged("messages"));
-        }
-        before = Some(seq);
+        take(&Log {
+            connection,
+            id: row.get(0)?,
+            key: row.get(1)?,
+            sum: row.get(2)?,
+        })?;
     }
-    before.map(|_| ()).ok_or(Failure::Damaged("messages"))
+    Ok(())
+}
+
+impl Log<'_> {
+    /// Every record with its row id, checked; the sequences without holes.
+    pub(super) fn each(
+        &self,
+        mut take: impl FnMut(i64, &Record) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let conversation = checked_conversation(self.id, &self.key, self.sum)?;
+        let sql =
+            format!("SELECT {COLUMNS} FROM messages m WHERE id BETWEEN ?1 AND ?2 ORDER BY id");
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let mut rows = statement.query((row_id(self.id, 0), row_id(self.id, u64::MAX)))?;
+        let mut before: Option<u64> = None;
+        while let Some(row) = rows.next()? {
+            let record = decode(row, &conversation)?.record;
+            if before.is_some_and(|before| before + 1 != record.seq) {
+                return Err(Failure::Damaged("messages"));
+            }
+            before = Some(record.seq);
+            take(row_id(self.id, record.seq), &record)?;
+        }
+        before.map(|_| ()).ok_or(Failure::Damaged("messages"))
+    }
 }
