@@ -6,6 +6,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
+use antiphon::config::VARIABLE_PREFIX;
 use serde_json::Value;
 
 use super::cluster::{tail, wait_exit};
@@ -39,6 +40,11 @@ pub(crate) fn role_behind(words: &[String], config: &Path, arguments: &[&str]) -
         .arg("--config")
         .arg(config);
     command.stdin(Stdio::null());
+    // What a test is told by a variable would be an unknown key of the configuration.
+    let names = std::env::vars_os().map(|(name, _)| name);
+    for name in names.filter(|name| name.to_string_lossy().starts_with(VARIABLE_PREFIX)) {
+        command.env_remove(name);
+    }
     command
 }
 
