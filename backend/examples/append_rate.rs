@@ -170,7 +170,10 @@ async fn reads(dir: &std::path::Path) {
     std::fs::remove_file(seal).expect("a store of this size is sealed");
     let start = clock::now();
     let store = EmbeddedStore::open(dir).await.expect("the store opens");
-    tell(&format!("  opened without its seal in {:?}", start.elapsed()));
+    tell(&format!(
+        "  opened without its seal in {:?}",
+        start.elapsed()
+    ));
     store.close().await;
 }
 

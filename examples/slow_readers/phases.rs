@@ -29,6 +29,9 @@ const QUEUE_BYTES_MAX: u64 = 1_024 * 1_024;
 /// Sockets opened at once at the beginning.
 const JOINING: usize = 50;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
+/// A phase is counted from so long before what it is about, so that a message on its way is not
+/// counted for the phase before.
+const BEFORE_STOPPING: Duration = Duration::from_millis(200);
 /// After the last slow reader was closed.
 const AFTER_CLOSING: Duration = Duration::from_secs(2);
 /// No step takes so long.
@@ -186,10 +189,11 @@ impl Run {
         let closed_before = self.closed().await;
         self.peaks.take();
         let began = clock::now();
-        self.phases.send_modify(|phase| {
-            phase.number = self.done.len();
-            phase.stopped = group.filter(|_| kind == Kind::Stopped);
-        });
+        self.phases
+            .send_modify(|phase| phase.number = self.done.len());
+        clock::sleep(BEFORE_STOPPING).await;
+        self.phases
+            .send_modify(|phase| phase.stopped = group.filter(|_| kind == Kind::Stopped));
         match kind {
             Kind::WarmUp | Kind::Calm => {}
             Kind::Stopped => {
