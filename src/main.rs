@@ -73,11 +73,11 @@ fn main() -> ExitCode {
     }
 }
 
+/// What the command line says about the configuration.
+type Overrides = Result<Vec<(String, String)>, antiphon::cli::SetError>;
+
 /// The configuration, or the exit code after every problem was told.
-fn load_config(
-    args: &ConfigArgs,
-    overrides: Result<Vec<(String, String)>, antiphon::cli::SetError>,
-) -> Result<Config, ExitCode> {
+fn load_config(args: &ConfigArgs, overrides: Overrides) -> Result<Config, ExitCode> {
     let overrides = overrides.map_err(|error| {
         output::error_line(&format!("antiphon: {error}"));
         ExitCode::from(USAGE)
@@ -91,6 +91,13 @@ fn load_config(
         output::error_line(&problems.to_string());
         ExitCode::from(CONFIG)
     })
+}
+
+/// The configuration and the data directory that it names.
+fn placed(args: &ConfigArgs, overrides: Overrides) -> Result<(Config, PathBuf), ExitCode> {
+    let config = load_config(args, overrides)?;
+    let dir = data_dir(&config)?;
+    Ok((config, dir))
 }
 
 #[expect(clippy::disallowed_methods, reason = "main reads the environment")]
@@ -202,12 +209,8 @@ fn fail(error: &(dyn std::error::Error + 'static)) -> ExitCode {
 }
 
 fn run_up(args: &UpArgs) -> ExitCode {
-    let config = match load_config(&args.config, args.overrides()) {
-        Ok(config) => config,
-        Err(code) => return code,
-    };
-    let dir = match data_dir(&config) {
-        Ok(dir) => dir,
+    let (config, dir) = match placed(&args.config, args.overrides()) {
+        Ok(placed) => placed,
         Err(code) => return code,
     };
     runtime_with_log(&config).block_on(up_until_stopped(&config, &dir, args))
@@ -333,12 +336,8 @@ async fn stopping(stop: impl Future<Output = ()>) {
 }
 
 fn run_status(args: &StatusArgs) -> ExitCode {
-    let config = match load_config(&args.config, args.overrides()) {
-        Ok(config) => config,
-        Err(code) => return code,
-    };
-    let dir = match data_dir(&config) {
-        Ok(dir) => dir,
+    let (config, dir) = match placed(&args.config, args.overrides()) {
+        Ok(placed) => placed,
         Err(code) => return code,
     };
     runtime_with_log(&config).block_on(async {
@@ -432,9 +431,7 @@ fn located(args: &ConfigArgs, data_dir: Option<&Path>) -> Result<(Config, PathBu
             dir.to_string_lossy().into_owned(),
         ));
     }
-    let config = load_config(args, overrides)?;
-    let dir = self::data_dir(&config)?;
-    Ok((config, dir))
+    placed(args, overrides)
 }
 
 fn run_stop_server(args: &StopServerArgs) -> ExitCode {
