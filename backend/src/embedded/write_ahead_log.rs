@@ -82,18 +82,18 @@ fn damage(mut log: impl Read) -> io::Result<Option<u64>> {
     if !filled(&mut log, &mut header)? {
         return Ok(None);
     }
-    let big_endian = word(&header, 0) & 1 == 1;
     let told = Sum::at(&header, 24);
-    let found = Sum(0, 0).over(&header[..24], big_endian);
-    let whole = told == found && word(&header, 0) & !1 == MAGIC;
+    let found = |big_endian| Sum(0, 0).over(&header[..24], big_endian);
+    let big_endian = word(&header, 0) & 1 == 1;
+    let whole = told == found(big_endian) && word(&header, 0) & !1 == MAGIC;
     let page_bytes = word(&header, 8) as usize;
     if !PAGE_BYTES.contains(&page_bytes) || !page_bytes.is_power_of_two() {
         // Nothing behind it can be read; whether something was there decides.
         return Ok(filled(&mut log, &mut [0; FRAME_HEADER_BYTES])?.then_some(0));
     }
-    let mut walk = Walk {
+    let walk = |big_endian| Walk {
         salts: whole.then(|| Sum::at(&header, 16)),
-        seeds: [told, found],
+        seeds: [told, found(big_endian)],
         // The header is synced before the first page, so one commit tells.
         broken: (!whole).then_some(Broken {
             offset: 0,
@@ -102,14 +102,22 @@ fn damage(mut log: impl Read) -> io::Result<Option<u64>> {
         }),
         big_endian,
     };
+    // A bad header may lie about the byte order too, so both are tried then.
+    let orders = if whole {
+        vec![big_endian]
+    } else {
+        vec![false, true]
+    };
+    let mut walks: Vec<Walk> = orders.into_iter().map(walk).collect();
     let mut frame = vec![0; FRAME_HEADER_BYTES + page_bytes];
     let mut offset = HEADER_BYTES as u64;
     while filled(&mut log, &mut frame)? {
-        walk.step(offset, &frame);
+        for walk in &mut walks {
+            walk.step(offset, &frame);
+        }
         offset += frame.len() as u64;
     }
-    let telling = walk.broken.filter(|broken| broken.commits >= broken.needed);
-    Ok(telling.map(|broken| broken.offset))
+    Ok(walks.iter().find_map(Walk::damage))
 }
 
 /// The first bad page and what lies behind it.
@@ -130,6 +138,12 @@ struct Walk {
 }
 
 impl Walk {
+    /// Where the damage begins, if later commits tell that it is no torn tail.
+    fn damage(&self) -> Option<u64> {
+        let telling = self.broken.filter(|broken| broken.commits >= broken.needed);
+        telling.map(|broken| broken.offset)
+    }
+
     fn step(&mut self, offset: u64, frame: &[u8]) {
         let (told, salts) = (Sum::at(frame, 16), Sum::at(frame, 8));
         let sums = self.seeds.map(|seed| {

@@ -249,23 +249,25 @@ async fn a_flipped_bit_of_the_write_ahead_log_is_refused_before_its_last_commit(
     let (database, log) = killed().await;
     let last = last_commit(&log);
     let (mut refused, mut torn, mut harmless) = (0, 0, 0);
-    // The headers of the file and of its first page always.
-    let places = (0..56).chain(super::flips::places(log.len()));
-    for place in places {
+    // Every bit of the headers of the file and of its first page, always.
+    let headers = (0..56).flat_map(|place| (0..8).map(move |bit| (place, bit)));
+    let anywhere = super::flips::places(log.len()).into_iter();
+    let anywhere = anywhere.map(|place| (place, random::below(8)));
+    for (place, bit) in headers.chain(anywhere) {
         let mut bytes = log.clone();
-        bytes[place] ^= 1 << random::below(8);
+        bytes[place] ^= 1 << bit;
         match reopened(&database, &bytes).await {
             Err(OpenError::Damaged { file, report }) => {
                 assert!(report.contains("at byte"), "{report}");
                 assert!(file.ends_with("antiphon.db-wal"), "{file:?}");
                 refused += 1;
             }
-            Err(other) => panic!("byte {place}: {other:?}"),
+            Err(other) => panic!("byte {place}, bit {bit}: {other:?}"),
             Ok(COMMITS) => harmless += 1,
             Ok(found) => {
                 assert!(
                     place >= last && found == COMMITS - 1,
-                    "byte {place}: {found} are left"
+                    "byte {place}, bit {bit}: {found} are left"
                 );
                 torn += 1;
             }
