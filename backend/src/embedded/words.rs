@@ -3,10 +3,19 @@
 
 use std::collections::BTreeSet;
 
+use antiphon_core::contract::{Record, RecordKind};
 use antiphon_core::words::{index_tokens, query_tokens};
 
+/// What the index stores for a record: nothing for one that nobody wrote.
+pub(super) fn of_record(record: &Record) -> String {
+    match record.kind {
+        RecordKind::Chat => indexed(&record.body),
+        RecordKind::Epoch => String::new(),
+    }
+}
+
 /// What the index stores for a text: each word once, parted by spaces.
-pub(super) fn indexed(text: &str) -> String {
+fn indexed(text: &str) -> String {
     unique_words(&index_tokens(text))
         .into_iter()
         .collect::<Vec<_>>()

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use antiphon_core::contract::{AppendOutcome, Record, RecordKind, Tail};
+use antiphon_core::contract::{AppendOutcome, Record, Tail};
 use rusqlite::Connection;
 
 use super::super::failure::Failure;
@@ -23,10 +23,7 @@ pub(super) struct Entry {
 impl Entry {
     /// Cuts the words and makes the checksum.
     pub(super) fn new(record: Record) -> Self {
-        let words = match record.kind {
-            RecordKind::Chat => words::indexed(&record.body),
-            RecordKind::Epoch => String::new(),
-        };
+        let words = words::of_record(&record);
         let (key, checksum) = (record.conversation.key(), record::sum(&record));
         Self {
             record,

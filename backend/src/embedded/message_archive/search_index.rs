@@ -3,7 +3,6 @@
 
 use std::hash::{DefaultHasher, Hasher};
 
-use antiphon_core::contract::{Record, RecordKind};
 use rusqlite::Connection;
 
 use super::super::failure::Failure;
@@ -53,22 +52,22 @@ pub(in super::super) fn mend(connection: &mut Connection) -> Result<Searchable, 
     Ok(Searchable::Rebuilt)
 }
 
-fn words_of(record: &Record) -> String {
-    match record.kind {
-        RecordKind::Chat => words::indexed(&record.body),
-        RecordKind::Epoch => String::new(),
-    }
+/// Every record's row id and words, in the order of row ids.
+fn each_record(
+    connection: &Connection,
+    mut take: impl FnMut(i64, &str) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    each_log(connection, |log| {
+        log.each(|row_id, record| take(row_id, &words::of_record(record)))
+    })
 }
 
 fn of_records(connection: &Connection) -> Result<WordSet, Failure> {
     let mut set = WordSet::default();
-    each_log(connection, |log| {
-        log.each(|row_id, record| {
-            let words = words_of(record);
-            let words = words.split(' ').filter(|word| !word.is_empty());
-            words.for_each(|word| set.add(word.as_bytes(), row_id));
-            Ok(())
-        })
+    each_record(connection, |row_id, words| {
+        let words = words.split(' ').filter(|word| !word.is_empty());
+        words.for_each(|word| set.add(word.as_bytes(), row_id));
+        Ok(())
     })?;
     Ok(set)
 }
@@ -98,15 +97,12 @@ fn rebuild(connection: &mut Connection) -> Result<(), Failure> {
     transaction.execute(empty, [])?;
     let insert = "INSERT INTO message_words (rowid, words) VALUES (?1, ?2)";
     let mut insert = transaction.prepare(insert)?;
-    // In the order of row ids, as the index wants it.
-    each_log(&transaction, |log| {
-        log.each(|row_id, record| {
-            let words = words_of(record);
-            if !words.is_empty() {
-                insert.execute((row_id, words))?;
-            }
-            Ok(())
-        })
+    // The index wants them in the order of row ids.
+    each_record(&transaction, |row_id, words| {
+        if !words.is_empty() {
+            insert.execute((row_id, words))?;
+        }
+        Ok(())
     })?;
     drop(insert);
     Ok(transaction.commit()?)

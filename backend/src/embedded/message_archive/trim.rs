@@ -4,7 +4,7 @@
 //! record of a log is not in it and never will be the newest again, and what another caller has
 //! removed meanwhile is passed over.
 
-use antiphon_core::contract::{Extent, RecordKind};
+use antiphon_core::contract::Extent;
 use antiphon_protocol::ConversationId;
 use rusqlite::Connection;
 
@@ -76,10 +76,7 @@ fn doom(
     found.truncate(room);
     doomed.extend(found.into_iter().map(|stored| Doomed {
         row_id: row_id(id, stored.record.seq),
-        words: match stored.record.kind {
-            RecordKind::Chat => words::indexed(&stored.record.body),
-            RecordKind::Epoch => String::new(),
-        },
+        words: words::of_record(&stored.record),
     }));
     Ok(fits)
 }
