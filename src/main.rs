@@ -179,9 +179,9 @@ fn install_log(config: &Config) -> LogLimit {
         lines.with_ansi(on_terminal).boxed()
     };
     let limit = LogLimit::default();
-    let lines = lines.with_filter(limit.clone());
     tracing_subscriber::registry()
-        .with(lines.with_filter(filter))
+        .with(filter)
+        .with(lines.with_filter(limit.clone()))
         .init();
     limit
 }
