@@ -7,7 +7,6 @@
 
 mod address;
 mod client;
-mod contacts;
 mod layout;
 mod observer;
 mod record;
@@ -18,6 +17,7 @@ mod removal;
 use std::sync::Arc;
 use std::time::Duration;
 
+use antiphon_core::contacts::Contacts;
 use antiphon_core::contract::{
     BackendError, BackendResult, ClusterView, Contact, Coordinator, NodeRecord, Registration,
 };
@@ -32,7 +32,6 @@ pub use removal::remove_cluster;
 
 use address::Address;
 use client::Client;
-use contacts::Contacts;
 use layout::Layout;
 use observer::Observer;
 use registration::register;
@@ -116,7 +115,7 @@ impl ZooKeeperCoordinator {
         let granted = client.timeout();
         let folders = Layout::new(&address.root).folders();
         client.make_folders(&folders).await.map_err(told)?;
-        let mut observer = Observer::new(address.clone(), timeout, view_tx, contacts.line());
+        let mut observer = Observer::new(address.clone(), timeout, view_tx, contacts.asker());
         observer.refresh(&client).await.map_err(told)?;
         info!(%address, session_timeout = ?granted, "connected to ZooKeeper");
         let following = observer.run(client, scope.clone());
@@ -162,7 +161,7 @@ impl Coordinator for ZooKeeperCoordinator {
         let registering = async {
             let client = Client::connect(&self.address, timeout, patience).await?;
             let layout = Layout::new(&self.address.root);
-            register(client, layout, record, self.contacts.line()).await
+            register(client, layout, record, self.contacts.asker()).await
         };
         let registered = registering.await;
         let registered = registered.map_err(|fault| fault.told("coordinator.register"))?;

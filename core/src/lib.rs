@@ -6,6 +6,7 @@ pub mod backoff;
 pub mod clock;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
+pub mod contacts;
 pub mod contract;
 pub mod dispatcher;
 pub mod error_chain;

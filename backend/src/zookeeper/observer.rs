@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use antiphon_core::backoff::Backoff;
 use antiphon_core::clock;
+use antiphon_core::contacts::Asker;
 use antiphon_core::contract::{ClusterView, Leader, Member};
 use antiphon_core::error_chain::ErrorChain;
 use antiphon_core::shutdown::Shutdown;
@@ -20,7 +21,6 @@ use tracing::{info, warn};
 
 use super::address::Address;
 use super::client::{Bell, Call, Client, Fault, epoch};
-use super::contacts::Line;
 use super::layout::{Candidate, Layout, unescaped};
 use super::record::Tagged;
 use super::relay::SessionState;
@@ -92,7 +92,7 @@ pub(super) struct Observer {
     rung: Arc<Notify>,
     snapshot: ClusterView,
     view: watch::Sender<ClusterView>,
-    line: Line,
+    asker: Asker,
 }
 
 impl Observer {
@@ -100,7 +100,7 @@ impl Observer {
         address: Address,
         timeout: Duration,
         view: watch::Sender<ClusterView>,
-        line: Line,
+        asker: Asker,
     ) -> Self {
         let (layout, rung) = (Layout::new(&address.root), Arc::new(Notify::new()));
         Self {
@@ -112,7 +112,7 @@ impl Observer {
             timeout,
             rung,
             view,
-            line,
+            asker,
         }
     }
 
@@ -194,7 +194,7 @@ impl Observer {
                 Ok(connected) => client = Some(connected),
                 Err(fault) => {
                     warn!(error = %ErrorChain(&fault), "can't watch the cluster");
-                    self.line.silent(heard);
+                    self.asker.silent(heard);
                     tokio::select! {
                         () = clock::sleep(backoff.next_delay()) => {}
                         () = scope.stopping() => return,
@@ -222,7 +222,7 @@ impl Observer {
             match self.refresh(client).await {
                 Ok(()) => {
                     heard = asked;
-                    self.line.answered();
+                    self.asker.answered();
                 }
                 Err(Fault::Ended) => return heard,
                 Err(fault) => {
@@ -230,7 +230,7 @@ impl Observer {
                         warn!(error = %ErrorChain(&fault), "can't read the cluster's state");
                     }
                     if heard.elapsed() > tick * SILENT_TICKS {
-                        self.line.silent(heard);
+                        self.asker.silent(heard);
                     }
                 }
             }

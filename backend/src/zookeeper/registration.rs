@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use antiphon_core::backoff::Backoff;
+use antiphon_core::contacts::Asker;
 use antiphon_core::contract::{BackendResult, Leadership, NodeRecord, Registration};
 use antiphon_core::error_chain::ErrorChain;
 use antiphon_core::shutdown::Shutdown;
@@ -23,7 +24,6 @@ use tracing::{info, warn};
 use zookeeper_async::CreateMode;
 
 use super::client::{Call, Client, Fault};
-use super::contacts::Line;
 use super::layout::{Candidate, Layout};
 use super::record::Tagged;
 use candidacy::Candidacy;
@@ -57,7 +57,7 @@ struct Seat {
     campaigned: AtomicBool,
     closed: AtomicBool,
     candidacy: Mutex<Candidacy>,
-    line: Line,
+    asker: Asker,
     scope: Shutdown,
 }
 
@@ -66,7 +66,7 @@ pub(super) async fn register(
     client: Client,
     layout: Layout,
     record: NodeRecord,
-    line: Line,
+    asker: Asker,
 ) -> Call<ZooKeeperRegistration> {
     let tagged = Tagged {
         tag: random::hex::<8>(),
@@ -94,7 +94,7 @@ pub(super) async fn register(
         campaigned: AtomicBool::new(false),
         closed: AtomicBool::new(false),
         candidacy: Mutex::default(),
-        line,
+        asker,
         scope: Shutdown::new(),
     });
     if let Err(fault) = seat.depose_former().await {
@@ -215,7 +215,7 @@ impl Seat {
             match self.check().await {
                 Ok(None) => {
                     heard = asked;
-                    self.line.answered();
+                    self.asker.answered();
                     if std::mem::take(&mut silent) {
                         info!(node = %self.id, "ZooKeeper answers again, the session goes on");
                     }
@@ -226,7 +226,7 @@ impl Seat {
                     if !std::mem::replace(&mut silent, true) {
                         warn!(node = %self.id, error = %ErrorChain(&fault), "ZooKeeper does not answer");
                     }
-                    self.line.silent(heard);
+                    self.asker.silent(heard);
                 }
                 Err(_) => {}
             }
@@ -265,7 +265,7 @@ impl Seat {
             self.leadership.send_replace(Leadership::Lost);
         }
         // Last, so that nobody takes this for good news.
-        self.line.answered();
+        self.asker.answered();
     }
 }
 

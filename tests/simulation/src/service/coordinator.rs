@@ -4,7 +4,6 @@
 //! A host that hears nothing keeps its last view and its leadership, says so by its contact,
 //! and learns what happened when it is heard again.
 
-mod contacts;
 mod ensemble;
 mod registration;
 
@@ -12,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use antiphon_core::clock;
+use antiphon_core::contacts::{Asker, Contacts};
 use antiphon_core::contract::{
     BackendResult, ClusterView, Contact, Coordinator, NodeRecord, Registration,
 };
@@ -24,7 +24,6 @@ pub(super) use ensemble::Ensemble;
 
 use super::line::Line;
 use super::world::Answer;
-use contacts::{Contacts, Voice};
 
 /// The longest request of the production client, at a session timeout of 6 s.
 const CALL_DEADLINE: Duration = Duration::from_millis(1_500);
@@ -47,7 +46,7 @@ struct SimulatedCoordinator {
 pub(super) fn start(line: Line) -> Arc<dyn Coordinator> {
     let (view_tx, view) = watch::channel(ClusterView::default());
     let (contacts, scope) = (Arc::<Contacts>::default(), Shutdown::new());
-    let following = follow(line.clone(), view_tx, contacts.voice());
+    let following = follow(line.clone(), view_tx, contacts.asker());
     task::spawn(&scope, TaskKind::Timer, following);
     Arc::new(SimulatedCoordinator {
         line,
@@ -64,7 +63,7 @@ impl Drop for SimulatedCoordinator {
 }
 
 /// Publishes every view that is heard of, for ever.
-async fn follow(line: Line, view: watch::Sender<ClusterView>, voice: Voice) {
+async fn follow(line: Line, view: watch::Sender<ClusterView>, asker: Asker) {
     let mut changes = line.shared.lock().ensemble.changes();
     let mut heard = clock::now();
     loop {
@@ -79,14 +78,14 @@ async fn follow(line: Line, view: watch::Sender<ClusterView>, voice: Voice) {
         match seen {
             Ok(seen) => {
                 heard = asked;
-                voice.answered();
+                asker.answered();
                 view.send_if_modified(|view| {
                     let changed = *view != seen;
                     *view = seen;
                     changed
                 });
             }
-            Err(_) if heard.elapsed() >= SILENCE => voice.silent(heard),
+            Err(_) if heard.elapsed() >= SILENCE => asker.silent(heard),
             Err(_) => {}
         }
         tokio::select! {
@@ -108,7 +107,7 @@ fn pause<T>(answered: &BackendResult<T>) -> Duration {
 #[async_trait]
 impl Coordinator for SimulatedCoordinator {
     async fn register(&self, record: NodeRecord) -> BackendResult<Arc<dyn Registration>> {
-        registration::register(self.line.clone(), record, self.contacts.voice()).await
+        registration::register(self.line.clone(), record, self.contacts.asker()).await
     }
 
     fn view(&self) -> watch::Receiver<ClusterView> {

@@ -7,6 +7,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use antiphon_core::clock;
+use antiphon_core::contacts::Asker;
 use antiphon_core::contract::{
     BackendError, BackendErrorKind, BackendResult, Leadership, NodeRecord, Registration,
 };
@@ -16,7 +17,6 @@ use antiphon_protocol::NodeId;
 use async_trait::async_trait;
 use tokio::sync::{Notify, watch};
 
-use super::contacts::Voice;
 use super::ensemble::{SessionKey, Standing};
 use super::{CALL_DEADLINE, SILENCE, pause};
 use crate::service::line::Line;
@@ -48,7 +48,7 @@ struct Seat {
     candidacy: Mutex<Candidacy>,
     /// Rings when the keeper should look.
     bell: Notify,
-    voice: Voice,
+    asker: Asker,
     scope: Shutdown,
 }
 
@@ -56,7 +56,7 @@ struct Seat {
 pub(super) async fn register(
     line: Line,
     record: NodeRecord,
-    voice: Voice,
+    asker: Asker,
 ) -> BackendResult<Arc<dyn Registration>> {
     const OPERATION: &str = "coordinator.register";
     let opening = line.call(OPERATION, CALL_DEADLINE, |world, now| {
@@ -76,7 +76,7 @@ pub(super) async fn register(
         leadership: watch::Sender::new(Leadership::Follower),
         candidacy: Mutex::default(),
         bell: Notify::new(),
-        voice,
+        asker,
         scope: Shutdown::new(),
     });
     task::spawn(&seat.scope, TaskKind::Timer, Arc::clone(&seat).keep());
@@ -111,10 +111,10 @@ impl Seat {
                 Ok(Standing::Gone) => return self.end(),
                 Ok(standing) => {
                     heard = asked;
-                    self.voice.answered();
+                    self.asker.answered();
                     self.tell(standing);
                 }
-                Err(_) if heard.elapsed() >= SILENCE => self.voice.silent(heard),
+                Err(_) if heard.elapsed() >= SILENCE => self.asker.silent(heard),
                 Err(_) => {}
             }
             tokio::select! {
@@ -171,7 +171,7 @@ impl Seat {
     fn end(&self) {
         let _candidacy = self.candidacy();
         self.leadership.send_replace(Leadership::Lost);
-        self.voice.answered();
+        self.asker.answered();
         self.scope.stop();
     }
 

@@ -1,38 +1,40 @@
-//! Whether ZooKeeper can be heard, over all sessions of one coordinator: suspended as long as
-//! any of them gets no answers.
+//! Whether the coordination service can be heard, over all that a server asks of it.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use antiphon_core::clock::Instant;
-use antiphon_core::contract::Contact;
 use tokio::sync::watch;
 
-/// What the sessions tell.
+use crate::clock::Instant;
+use crate::contract::Contact;
+
+/// Joins what several askers of the service tell into one [`Contact`]: suspended while any of
+/// them gets no answers, since the first that got none.
 #[derive(Debug, Default)]
-pub(super) struct Contacts {
+pub struct Contacts {
     silent: Mutex<Silent>,
     told: watch::Sender<Contact>,
 }
 
 #[derive(Debug, Default)]
 struct Silent {
-    last_line: u64,
+    last_asker: u64,
     since: BTreeMap<u64, Instant>,
 }
 
 impl Contacts {
-    pub(super) fn subscribe(&self) -> watch::Receiver<Contact> {
+    /// What they tell together, now and from now on.
+    pub fn subscribe(&self) -> watch::Receiver<Contact> {
         self.told.subscribe()
     }
 
-    /// One more session.
-    pub(super) fn line(self: &Arc<Self>) -> Line {
+    /// One more asker, taken to be answered until it says otherwise.
+    pub fn asker(self: &Arc<Self>) -> Asker {
         let mut silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
-        silent.last_line += 1;
-        Line {
+        silent.last_asker += 1;
+        Asker {
             contacts: Arc::clone(self),
-            number: silent.last_line,
+            number: silent.last_asker,
         }
     }
 
@@ -52,29 +54,30 @@ impl Contacts {
     }
 }
 
-/// What one session tells. Dropped, it tells nothing more.
+/// What one asker tells, as a session does. Dropped, it tells nothing more.
 #[derive(Debug)]
-pub(super) struct Line {
+pub struct Asker {
     contacts: Arc<Contacts>,
     number: u64,
 }
 
-impl Line {
-    pub(super) fn answered(&self) {
+impl Asker {
+    /// It was answered.
+    pub fn answered(&self) {
         self.contacts.change(|since| {
             since.remove(&self.number);
         });
     }
 
-    /// Not heard since then.
-    pub(super) fn silent(&self, from: Instant) {
+    /// What it asked then was the last that was answered.
+    pub fn silent(&self, from: Instant) {
         self.contacts.change(|since| {
             since.insert(self.number, from);
         });
     }
 }
 
-impl Drop for Line {
+impl Drop for Asker {
     fn drop(&mut self) {
         self.answered();
     }
@@ -84,15 +87,14 @@ impl Drop for Line {
 mod tests {
     use std::time::Duration;
 
-    use antiphon_core::clock;
-
     use super::*;
+    use crate::clock;
 
     #[tokio::test]
     async fn suspended_while_any_is_silent_since_the_first() {
         let contacts = Arc::new(Contacts::default());
         let told = contacts.subscribe();
-        let (one, two) = (contacts.line(), contacts.line());
+        let (one, two) = (contacts.asker(), contacts.asker());
         let early = clock::now();
         let late = early + Duration::from_secs(1);
         assert_eq!(*told.borrow(), Contact::Connected);
