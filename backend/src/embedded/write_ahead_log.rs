@@ -146,30 +146,47 @@ impl Walk {
 
     fn step(&mut self, offset: u64, frame: &[u8]) {
         let (told, salts) = (Sum::at(frame, 16), Sum::at(frame, 8));
-        let sums = self.seeds.map(|seed| {
-            seed.over(&frame[..8], self.big_endian)
-                .over(&frame[FRAME_HEADER_BYTES..], self.big_endian)
-        });
+        let sums = self.sums(frame);
         let current = *self.salts.get_or_insert(salts) == salts;
-        let whole = current && sums.contains(&told);
+        let chained = sums.contains(&told);
         let commit = word(frame, 4) != 0;
         match &mut self.broken {
-            Some(broken) => broken.commits += u32::from(whole && commit),
-            None if whole => {}
+            Some(broken) => broken.commits += u32::from(chained && current && commit),
+            None if chained && current => {}
             None => {
-                let needed = if current && commit {
-                    LATER_COMMITS - 1
+                // The salts are in no sum: of a page that only they are wrong of, the mark of a
+                // commit can be believed.
+                let ends_commit = if commit {
+                    chained || current
                 } else {
-                    LATER_COMMITS
+                    self.lost_its_mark(frame)
                 };
                 self.broken = Some(Broken {
                     offset,
                     commits: 0,
-                    needed,
+                    needed: LATER_COMMITS - u32::from(ends_commit),
                 });
             }
         }
         self.seeds = [told, sums[0]];
+    }
+
+    /// What the frame's sum may be.
+    fn sums(&self, frame: &[u8]) -> [Sum; 2] {
+        self.seeds.map(|seed| {
+            seed.over(&frame[..8], self.big_endian)
+                .over(&frame[FRAME_HEADER_BYTES..], self.big_endian)
+        })
+    }
+
+    /// Whether the frame would be whole with one bit more in the word that marks a commit.
+    fn lost_its_mark(&self, frame: &[u8]) -> bool {
+        let mut frame = frame.to_vec();
+        let told = Sum::at(&frame, 16);
+        (0..32).any(|bit| {
+            frame[4..8].copy_from_slice(&(1_u32 << bit).to_be_bytes());
+            self.sums(&frame).contains(&told)
+        })
     }
 }
 
@@ -181,3 +198,6 @@ fn filled(log: &mut impl Read, buffer: &mut [u8]) -> io::Result<bool> {
         Err(error) => Err(error),
     }
 }
+
+#[cfg(test)]
+mod tests;

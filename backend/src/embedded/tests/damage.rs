@@ -232,14 +232,21 @@ async fn a_torn_or_garbage_tail_of_the_write_ahead_log_costs_nothing_acknowledge
     }
 }
 
-/// Where the last commit of a log begins: behind the page that ended the one before.
-fn last_commit(log: &[u8]) -> usize {
-    const HEADER: usize = 32;
-    const FRAME: usize = 24 + 4_096;
+const LOG_HEADER: usize = 32;
+const FRAME_HEADER: usize = 24;
+const FRAME: usize = FRAME_HEADER + 4_096;
+
+/// Where the frames of a log begin.
+fn frames(log: &[u8]) -> impl Iterator<Item = usize> {
+    (LOG_HEADER..log.len()).step_by(FRAME)
+}
+
+/// Where one of the last commits of a log begins, the last being 1: behind the frame that ended
+/// the one before.
+fn late_commit(log: &[u8], from_last: usize) -> usize {
     let ends_commit = |at: &usize| log[at + 4..at + 8] != [0; 4];
-    let frames: Vec<usize> = (HEADER..log.len()).step_by(FRAME).collect();
-    let ends: Vec<usize> = frames.into_iter().filter(ends_commit).collect();
-    ends[ends.len() - 2] + FRAME
+    let ends: Vec<usize> = frames(log).filter(ends_commit).collect();
+    ends[ends.len() - 1 - from_last] + FRAME
 }
 
 /// A flip in the very last commit looks like a torn tail: no later one shows that it was synced.
@@ -247,10 +254,14 @@ fn last_commit(log: &[u8]) -> usize {
 #[expect(clippy::print_stdout, reason = "what was tried")]
 async fn a_flipped_bit_of_the_write_ahead_log_is_refused_before_its_last_commit() {
     let (database, log) = killed().await;
-    let last = last_commit(&log);
+    let last = late_commit(&log, 1);
     let (mut refused, mut torn, mut harmless) = (0, 0, 0);
-    // Every bit of the headers of the file and of its first page, always.
-    let headers = (0..56).flat_map(|place| (0..8).map(move |bit| (place, bit)));
+    // Every bit of the file's header, always, and a bit of each byte of the frames' headers where
+    // little lies behind them.
+    let headers = (0..LOG_HEADER).flat_map(|place| (0..8).map(move |bit| (place, bit)));
+    let late = frames(&log).filter(|at| *at >= late_commit(&log, 4));
+    let late = late.flat_map(|at| (at..at + FRAME_HEADER).map(|place| (place, random::below(8))));
+    let headers = headers.chain(late);
     let anywhere = super::flips::places(log.len()).into_iter();
     let anywhere = anywhere.map(|place| (place, random::below(8)));
     for (place, bit) in headers.chain(anywhere) {
