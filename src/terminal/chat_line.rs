@@ -78,6 +78,8 @@ struct LineHelper {
     armed: Cell<bool>,
     /// Nothing was on its way to the screen when Enter was pressed.
     quiet: Cell<bool>,
+    /// The line is drawn next because of a key, and not because of lines printed above it.
+    key: Cell<bool>,
 }
 
 impl LineHelper {
@@ -157,6 +159,9 @@ impl Highlighter for LineHelper {
         prompt: &'p str,
         default: bool,
     ) -> Cow<'b, str> {
+        if !self.key.replace(false) {
+            self.gate.shown();
+        }
         let connected = self.state.lock().connected;
         let prompt = if default {
             self.renewed(prompt, connected)
@@ -181,8 +186,10 @@ impl Highlighter for LineHelper {
         Cow::Owned(sanitize::line(candidate))
     }
 
-    /// Each change is drawn through [`Self::highlight`].
+    /// Each change is drawn through [`Self::highlight`]. The editor asks whenever a key, or the
+    /// beginning of a line, makes it draw, and not when it printed lines above.
     fn highlight_char(&self, _line: &str, _at: usize, _kind: CmdKind) -> bool {
+        self.key.set(true);
         true
     }
 }
@@ -252,6 +259,7 @@ impl ChatLine {
             start: Cell::default(),
             armed: Cell::new(false),
             quiet: Cell::new(false),
+            key: Cell::new(false),
         }));
         Ok(Self {
             editor,

@@ -3,6 +3,9 @@
 //! Lines pass while a line is being edited, because the line editor prints them above it.
 //! While a question is open, or while nothing reads the keyboard, they wait in a bounded ring.
 //! What falls out of it is counted and told.
+//!
+//! The editor prints what it is handed when nobody types, and what it holds when the chat ends
+//! it never prints. So a copy of what was handed to it stays here until it is on the screen.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard};
@@ -16,6 +19,9 @@ use super::shown::Shown;
 pub const WAITING_MAX: usize = 500;
 /// Lines handed to the screen at once, so that it is drawn anew once for all of them.
 pub const BATCH_MAX: usize = 50;
+/// Batches that may be handed over and not be on the screen: one that is just being drawn, one
+/// that the editor holds, and one that it does not take yet.
+const HANDED_MAX: usize = 3;
 /// How long Enter waits for a line that is on its way to the screen.
 const ON_ITS_WAY: Duration = Duration::from_millis(50);
 
@@ -36,6 +42,8 @@ struct Inner {
     waiting: VecDeque<Shown>,
     lost: u64,
     printing: bool,
+    /// Handed to the editor, and not on the screen as far as is known.
+    handed: VecDeque<Shown>,
 }
 
 /// See the head of the file.
@@ -54,6 +62,7 @@ impl Default for Gate {
                 waiting: VecDeque::new(),
                 lost: 0,
                 printing: false,
+                handed: VecDeque::new(),
             }),
             opened: Notify::new(),
             printed: Condvar::new(),
@@ -122,7 +131,13 @@ impl Gate {
         let batch = inner.waiting.len().min(BATCH_MAX);
         lines.extend(inner.waiting.drain(..batch));
         inner.printing = !lines.is_empty();
-        inner.printing.then(|| Shown::joined(&lines))
+        let lines = inner.printing.then(|| Shown::joined(&lines))?;
+        if inner.handed.len() == HANDED_MAX {
+            // The editor took a later one, so this is on the screen.
+            inner.handed.pop_front();
+        }
+        inner.handed.push_back(lines.clone());
+        Some(lines)
     }
 
     /// The lines that were taken have been handed to the screen.
@@ -131,9 +146,17 @@ impl Gate {
         self.printed.notify_all();
     }
 
-    /// Everything that still waits, whatever the mode: for the end.
+    /// The editor has drawn the oldest of what it was handed.
+    pub fn shown(&self) {
+        self.lock().handed.pop_front();
+    }
+
+    /// Everything that is not on the screen, whatever the mode: for the end, when the editor
+    /// draws no more.
     pub fn drain(&self) -> Vec<Shown> {
-        self.lock().waiting.drain(..).collect()
+        let mut inner = self.lock();
+        let handed = std::mem::take(&mut inner.handed);
+        handed.into_iter().chain(inner.waiting.drain(..)).collect()
     }
 }
 

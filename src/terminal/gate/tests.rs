@@ -10,6 +10,7 @@ fn pass(gate: &Gate) -> Vec<String> {
     let mut passed = Vec::new();
     while let Some(lines) = gate.take() {
         gate.printed();
+        gate.shown();
         passed.extend(lines.as_str().lines().map(str::to_owned));
     }
     passed
@@ -95,6 +96,36 @@ fn shutting_waits_a_moment_for_a_line_on_its_way() {
         gate.printed();
         assert!(shut.join().unwrap());
     });
+}
+
+/// The editor holds one, a second waits for it to be taken, a third is not handed over.
+#[test]
+fn at_the_end_what_the_editor_did_not_draw_is_there_in_order() {
+    let gate = Gate::default();
+    gate.open();
+    for words in ["drawn", "held", "not taken"] {
+        gate.push(line(words));
+        assert_eq!(gate.take(), Some(line(words)));
+    }
+    gate.shown();
+    gate.shut(Mode::Idle);
+    gate.push(line("waiting"));
+    assert_eq!(gate.take(), None);
+    assert_eq!(gate.drain(), ["held", "not taken", "waiting"].map(line));
+    assert_eq!(gate.drain(), []);
+}
+
+/// Should a drawing go unseen, as few as possible are shown twice in the end.
+#[test]
+fn what_the_editor_has_taken_by_now_is_forgotten() {
+    let gate = Gate::default();
+    gate.open();
+    for words in 0..10 {
+        gate.push(line(words));
+        assert!(gate.take().is_some());
+        gate.printed();
+    }
+    assert_eq!(gate.drain(), [7, 8, 9].map(line));
 }
 
 #[tokio::test]

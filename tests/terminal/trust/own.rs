@@ -6,7 +6,10 @@ use antiphon_core::clock;
 use serde_json::json;
 
 use super::super::options;
-use super::{at_every_look, bytes_are_ours, count, on_a_line, said_by, screen, sees_in_the_end};
+use super::{
+    at_every_look, bytes_are_ours, count, on_a_line, said_by, said_on_screen, screen,
+    sees_in_the_end,
+};
 use crate::harness::Cluster;
 use crate::harness::terminal::Look;
 
@@ -79,13 +82,19 @@ async fn what_is_typed_ahead_is_not_lost_and_stored_before_leaving() {
     at_every_look(async |look: &Look| {
         let cluster = Cluster::start(&options());
         let (_link, mut erin, mut gardener) = on_a_line(&cluster, "erin", look).await;
-        // A paste where the terminal marks none: three lines, at once.
-        erin.press("first words\rlast words\r/quit\r");
+        // A paste where the terminal marks none: lines that are entered at once, the last of
+        // which leaves. What is stored meanwhile is on its way to the screen.
+        let said: Vec<String> = (1..=8).map(|number| format!("words {number}")).collect();
+        erin.press(&format!("{}\r/quit\r", said.join("\r")));
         assert_eq!(erin.exit_code().await, 0);
-        assert_eq!(
-            said_by("erin", &mut gardener).await,
-            ["first words", "last words"]
-        );
+        assert_eq!(said_by("erin", &mut gardener).await, said);
+        let mut shown = said_on_screen(&erin);
+        shown.retain(|line| line.contains("erin"));
+        let expected: Vec<String> = said
+            .iter()
+            .map(|words| format!("HH:MM #garden erin  {words}"))
+            .collect();
+        assert_eq!(shown, expected);
         screen(&erin)
     })
     .await;
