@@ -140,7 +140,7 @@ impl Gate {
         Some(lines)
     }
 
-    /// The lines that were taken have been handed to the screen.
+    /// The lines that were taken have been handed to the editor.
     pub fn printed(&self) {
         self.lock().printing = false;
         self.printed.notify_all();

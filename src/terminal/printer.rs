@@ -105,7 +105,8 @@ impl<P: ExternalPrinter> Printer<P> {
 
     fn flush(&mut self) {
         while let Some(lines) = self.gate.take() {
-            // A terminal that has gone away ends the chat by its end of input.
+            // A terminal that has gone away ends the chat by its end of input; what the editor
+            // did not take when it ended is in the gate still.
             let _printed = self.out.print(screen::fit(&lines) + "\n");
             self.gate.printed();
         }

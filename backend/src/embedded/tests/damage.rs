@@ -254,12 +254,12 @@ fn late_commit(log: &[u8], from_last: usize) -> usize {
 #[expect(clippy::print_stdout, reason = "what was tried")]
 async fn a_flipped_bit_of_the_write_ahead_log_is_refused_before_its_last_commit() {
     let (database, log) = killed().await;
-    let last = late_commit(&log, 1);
+    let (last, late) = (late_commit(&log, 1), late_commit(&log, 4));
     let (mut refused, mut torn, mut harmless) = (0, 0, 0);
     // Every bit of the file's header, always, and a bit of each byte of the frames' headers where
     // little lies behind them.
     let headers = (0..LOG_HEADER).flat_map(|place| (0..8).map(move |bit| (place, bit)));
-    let late = frames(&log).filter(|at| *at >= late_commit(&log, 4));
+    let late = frames(&log).filter(|at| *at >= late);
     let late = late.flat_map(|at| (at..at + FRAME_HEADER).map(|place| (place, random::below(8))));
     let headers = headers.chain(late);
     let anywhere = super::flips::places(log.len()).into_iter();
